@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+// Reading and parsing of small kernel files.
+#include "common/base/file.hpp"
+
+#include <fcntl.h>
+
+#include <charconv>
+#include <cstdio>
+
+namespace vpowercap {
+
+Result<UniqueFd> open_at(int dir_fd, const std::string& path, int flags) {
+  const int fd = ::openat(dir_fd, path.c_str(), flags | O_CLOEXEC);
+  if (fd < 0) return fail_errno(errno, "cannot open " + path);
+  return UniqueFd(fd);
+}
+
+Result<std::string> read_file_at(int dir_fd, const std::string& path, std::size_t limit) {
+  auto fd = open_at(dir_fd, path, O_RDONLY);
+  if (!fd) return tl::unexpected(fd.error());
+  std::string content;
+  char buffer[4096];
+  for (;;) {
+    const ssize_t got = ::read(fd->get(), buffer, sizeof buffer);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return fail_errno(errno, "cannot read " + path);
+    if (got == 0) return content;
+    content.append(buffer, static_cast<std::size_t>(got));
+    if (content.size() > limit)
+      return fail(EFBIG, path + " is longer than " + std::to_string(limit) + " bytes");
+  }
+}
+
+Result<std::string_view> pread_whole(int fd, std::span<char> buffer) {
+  std::size_t have = 0;
+  while (have < buffer.size()) {
+    const ssize_t got =
+        ::pread(fd, buffer.data() + have, buffer.size() - have, static_cast<off_t>(have));
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return fail_errno(errno, "read failed");
+    if (got == 0) return std::string_view(buffer.data(), have);
+    have += static_cast<std::size_t>(got);
+  }
+  return fail(EFBIG, "longer than " + std::to_string(buffer.size() - 1) + " bytes");
+}
+
+Result<void> write_all(int fd, std::string_view data) {
+  while (!data.empty()) {
+    const ssize_t put = ::write(fd, data.data(), data.size());
+    if (put < 0 && errno == EINTR) continue;
+    if (put < 0) return fail_errno(errno, "write failed");
+    data.remove_prefix(static_cast<std::size_t>(put));
+  }
+  return {};
+}
+
+std::string_view without_newline(std::string_view text) {
+  if (text.ends_with('\n')) text.remove_suffix(1);
+  return text;
+}
+
+Result<std::uint64_t> parse_u64(std::string_view text) {
+  text = without_newline(text);
+  if (text.empty()) return fail(EINVAL, "is empty, expected a number");
+  std::uint64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error == std::errc::result_out_of_range)
+    return fail(ERANGE, "holds \"" + printable(text) + "\", above 2^64-1");
+  if (error != std::errc() || end != text.data() + text.size())
+    return fail(EINVAL, "holds \"" + printable(text) + "\", expected an unsigned decimal number");
+  return value;
+}
+
+namespace {
+
+/// Length of the valid UTF-8 sequence at the start of `text`, 0 if it is not one.
+std::size_t utf8_length(std::string_view text) {
+  const auto lead = static_cast<unsigned char>(text[0]);
+  const std::size_t length = lead < 0x80 ? 1 : lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
+  if ((lead >= 0x80 && lead < 0xc2) || lead > 0xf4 || length > text.size()) return 0;
+  for (std::size_t i = 1; i < length; ++i)
+    if ((static_cast<unsigned char>(text[i]) & 0xc0) != 0x80) return 0;
+  return length;
+}
+
+}  // namespace
+
+std::string printable(std::string_view text, std::size_t limit) {
+  std::string shown;
+  while (!text.empty()) {
+    if (shown.size() >= limit) return shown + "...";
+    const auto c = static_cast<unsigned char>(text[0]);
+    const std::size_t length = utf8_length(text);
+    if (length == 0 || c < 0x20 || c == 0x7f || c == '"' || c == '\\') {
+      char escape[8];
+      std::snprintf(escape, sizeof escape, "\\x%02x", c);
+      shown += escape;
+      text.remove_prefix(1);
+    } else {
+      shown += text.substr(0, length);
+      text.remove_prefix(length);
+    }
+  }
+  return shown;
+}
+
+}  // namespace vpowercap

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+// The ledger file: header, the host's slot, one slot per VM.
+#pragma once
+
+#include <cstdint>
+
+#include "common/ledger/records.hpp"
+#include "common/ledger/slot.hpp"
+
+namespace vpowercap {
+
+/// "VPCLEDGR" read as a little-endian number.
+inline constexpr std::uint64_t ledger_magic = 0x524744454c435056;
+
+/// First page of the file. All fields but the heartbeat are written once, before the file appears.
+struct LedgerHeader {
+  std::uint64_t magic;
+  std::uint32_t version;
+  std::uint32_t vm_slots;
+  std::uint64_t host_slot_size;
+  std::uint64_t vm_slot_size;
+  std::uint8_t boot_id[16];      ///< /proc/sys/kernel/random/boot_id: monotonic times are of this boot
+  std::uint64_t heartbeat_ns;    ///< CLOCK_MONOTONIC of the writer's last sign of life (atomic)
+  std::uint64_t stale_after_ns;  ///< readers refuse values when the heartbeat is older (atomic)
+  std::uint64_t tick_ns;         ///< sampling period (atomic)
+};
+
+struct LedgerLayout {
+  LedgerHeader header;
+  alignas(4096) Slot<HostRecord> host;
+  alignas(64) Slot<VmRecord> vms[max_vms];
+};
+
+}  // namespace vpowercap

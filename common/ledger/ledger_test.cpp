@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fstream>
+
+#include "common/ledger/reader.hpp"
+#include "common/ledger/writer.hpp"
+#include "tests/support/temp_dir.hpp"
+
+namespace vpowercap {
+namespace {
+
+const Uuid first = *Uuid::parse("11111111-1111-4111-8111-111111111111");
+const Uuid second = *Uuid::parse("22222222-2222-4222-8222-222222222222");
+
+VmRecord record_of(const Uuid& uuid, std::uint64_t energy) {
+  VmRecord record;
+  record.uuid = uuid;
+  record.state = VmState::running;
+  record.sockets = 1;
+  record.domain_mask = 1;
+  record.zone(0, EnergyDomain::package).dynamic_uj = energy;
+  return record;
+}
+
+struct Ledger : ::testing::Test {
+  testing::TempDir dir;
+  LedgerOptions options{dir.path("ledger"), "", std::chrono::seconds(60), std::chrono::seconds(1)};
+};
+
+TEST_F(Ledger, AReaderSeesWhatWasStored) {
+  auto writer = LedgerWriter::open(options);
+  ASSERT_TRUE(writer) << writer.error().message;
+  EXPECT_FALSE(writer->took_over());
+  ASSERT_TRUE(writer->store_vm(record_of(first, 5)));
+  ASSERT_TRUE(writer->store_vm(record_of(second, 6)));
+  const auto reader = LedgerReader::open(options.path);
+  ASSERT_TRUE(reader) << reader.error().message;
+  EXPECT_EQ(reader->vms().size(), 2u);
+  EXPECT_EQ(reader->find(second)->energy_sum(EnergyDomain::package), 6u);
+  writer->drop_vm(second);
+  EXPECT_FALSE(reader->find(second));
+  EXPECT_EQ(reader->uuids(), std::vector<Uuid>{first});
+}
+
+TEST_F(Ledger, ASecondWriterIsRefused) {
+  const auto writer = LedgerWriter::open(options);
+  ASSERT_TRUE(writer);
+  EXPECT_EQ(LedgerWriter::open(options).error().code, EBUSY);
+}
+
+TEST_F(Ledger, ARestartedWriterGoesOnWithEveryCounter) {
+  {
+    auto writer = LedgerWriter::open(options);
+    ASSERT_TRUE(writer->store_vm(record_of(first, 41)));
+  }
+  const auto reader = LedgerReader::open(options.path);
+  auto writer = LedgerWriter::open(options);
+  ASSERT_TRUE(writer);
+  EXPECT_TRUE(writer->took_over());
+  ASSERT_EQ(writer->vms().size(), 1u);
+  ASSERT_TRUE(writer->store_vm(record_of(first, 42)));
+  EXPECT_EQ(reader->find(first)->energy_sum(EnergyDomain::package), 42u);
+  EXPECT_TRUE(reader->is_current());
+}
+
+TEST_F(Ledger, StaleMeansTheWriterWasSilentTooLong) {
+  auto writer = LedgerWriter::open(options);
+  const auto reader = LedgerReader::open(options.path);
+  writer->beat(std::chrono::seconds(100));
+  EXPECT_FALSE(reader->is_stale(std::chrono::seconds(160)));
+  EXPECT_TRUE(reader->is_stale(std::chrono::seconds(161)));
+}
+
+TEST_F(Ledger, OtherFilesAreRefusedWithTheirName) {
+  EXPECT_EQ(LedgerReader::open(options.path).error().code, ENOENT);
+  dir.write("ledger", "not a ledger");
+  const auto reader = LedgerReader::open(options.path);
+  ASSERT_FALSE(reader);
+  EXPECT_EQ(reader.error().code, EPROTO);
+  EXPECT_NE(reader.error().message.find(options.path), std::string::npos);
+  EXPECT_EQ(LedgerWriter::open(options).error().code, EPROTO);
+}
+
+TEST_F(Ledger, AnotherVersionIsRefused) {
+  {
+    ASSERT_TRUE(LedgerWriter::open(options));
+  }
+  std::fstream file(options.path, std::ios::in | std::ios::out | std::ios::binary);
+  file.seekp(8);
+  file.put(99);
+  file.close();
+  EXPECT_NE(LedgerReader::open(options.path).error().message.find("version 99"), std::string::npos);
+}
+
+TEST_F(Ledger, IsFullAtItsLimitAndSaysSo) {
+  auto writer = LedgerWriter::open(options);
+  Uuid uuid;
+  for (std::uint32_t i = 0; i < max_vms; ++i) {
+    uuid.bytes[0] = static_cast<std::uint8_t>(i);
+    uuid.bytes[1] = static_cast<std::uint8_t>(i >> 8);
+    ASSERT_TRUE(writer->store_vm(record_of(uuid, i)));
+  }
+  EXPECT_EQ(writer->store_vm(record_of(second, 0)).error().code, ENOSPC);
+  writer->drop_vm(uuid);
+  EXPECT_TRUE(writer->store_vm(record_of(second, 0)));
+}
+
+TEST(PublishedValue, IsRoundedDownAndNeverZero) {
+  EXPECT_EQ(published_value(0, 1000), 1000u);
+  EXPECT_EQ(published_value(999, 1000), 1000u);
+  EXPECT_EQ(published_value(2999, 1000), 2000u);
+}
+
+TEST(WrappedValue, SuitsTheReadersWrapFormula) {
+  const std::uint64_t range = 1000;
+  const std::uint64_t before = wrapped_value(990, range);
+  const std::uint64_t after = wrapped_value(1015, range);
+  EXPECT_EQ(range - before + after, 25u);
+}
+
+TEST(FixedText, CutsAndTerminates) {
+  FixedText<4> text;
+  text.assign("abcdef");
+  EXPECT_EQ(text.view(), "abc");
+}
+
+}  // namespace
+}  // namespace vpowercap

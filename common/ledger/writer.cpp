@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+// Writing the ledger: take-over of an existing file, or a new one put in place whole.
+#include "common/ledger/writer.hpp"
+
+#include <fcntl.h>
+#include <grp.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#include <map>
+
+#include "common/base/file.hpp"
+#include "common/ledger/mapping.hpp"
+
+namespace vpowercap {
+
+struct LedgerWriter::State {
+  UniqueFd lock;
+  LedgerMapping memory;
+  bool took_over = false;
+  std::map<Uuid, std::size_t> slots;
+};
+
+LedgerWriter::LedgerWriter(std::unique_ptr<State> state) : state_(std::move(state)) {}
+LedgerWriter::LedgerWriter(LedgerWriter&&) noexcept = default;
+LedgerWriter& LedgerWriter::operator=(LedgerWriter&&) noexcept = default;
+LedgerWriter::~LedgerWriter() = default;
+
+LedgerLayout& LedgerWriter::layout() const { return *state_->memory.get(); }
+bool LedgerWriter::took_over() const { return state_->took_over; }
+
+namespace {
+
+void store(std::uint64_t& field, Nanoseconds value) {
+  std::atomic_ref(field).store(static_cast<std::uint64_t>(value.count()), std::memory_order_release);
+}
+
+/// One writer at a time: an exclusive lock on a file beside the ledger, gone with the process.
+Result<UniqueFd> lock_beside(const std::string& path) {
+  auto lock =
+      UniqueFd(::open((path + ".lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+  if (!lock) return fail_errno(errno, "cannot open " + path + ".lock");
+  if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0)
+    return fail(EBUSY, "another vpowercapd writes " + path + ": stop it first");
+  return lock;
+}
+
+/// Maps the ledger at `path` when it is of this boot; an empty mapping when a new one is needed.
+Result<LedgerMapping> map_existing(const std::string& path, const Uuid& boot) {
+  auto fd = open_at(AT_FDCWD, path, O_RDWR | O_NOFOLLOW);
+  if (!fd && fd.error().code == ENOENT) return LedgerMapping();
+  if (!fd) return tl::unexpected(fd.error());
+  if (auto usable = check_ledger(fd->get(), path); !usable) return tl::unexpected(usable.error());
+  auto memory = LedgerMapping::map(fd->get(), true);
+  if (!memory) return tl::unexpected(memory.error());
+  if (std::memcmp(memory->get()->header.boot_id, boot.bytes.data(), boot.bytes.size()) != 0)
+    return LedgerMapping();
+  return memory;
+}
+
+/// Makes a ledger under a temporary name and renames it into place.
+Result<LedgerMapping> map_new(const LedgerOptions& options, const Uuid& boot) {
+  const std::string temporary = options.path + ".new";
+  ::unlink(temporary.c_str());
+  UniqueFd fd(::open(temporary.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0640));
+  if (!fd) return fail_errno(errno, "cannot make " + temporary);
+  if (const group* owner = options.group.empty() ? nullptr : ::getgrnam(options.group.c_str()))
+    if (::fchown(fd.get(), static_cast<uid_t>(-1), owner->gr_gid) != 0)
+      return fail_errno(errno, "cannot give " + temporary + " to group " + options.group);
+  if (::fchmod(fd.get(), 0640) != 0) return fail_errno(errno, "cannot set the mode of " + temporary);
+  if (::ftruncate(fd.get(), sizeof(LedgerLayout)) != 0)
+    return fail_errno(errno, "cannot size " + temporary);
+  auto memory = LedgerMapping::map(fd.get(), true);
+  if (!memory) return memory;
+  auto& header = memory->get()->header;
+  header.magic = ledger_magic;
+  header.version = ledger_version;
+  header.vm_slots = max_vms;
+  header.host_slot_size = sizeof(Slot<HostRecord>);
+  header.vm_slot_size = sizeof(Slot<VmRecord>);
+  std::memcpy(header.boot_id, boot.bytes.data(), boot.bytes.size());
+  memory->get()->host.store(HostRecord{});
+  if (::rename(temporary.c_str(), options.path.c_str()) != 0)
+    return fail_errno(errno, "cannot rename " + temporary + " to " + options.path);
+  return memory;
+}
+
+}  // namespace
+
+Result<LedgerWriter> LedgerWriter::open(const LedgerOptions& options) {
+  const auto boot = boot_id();
+  if (!boot) return tl::unexpected(boot.error());
+  auto state = std::make_unique<State>();
+  auto lock = lock_beside(options.path);
+  if (!lock) return tl::unexpected(lock.error());
+  state->lock = std::move(*lock);
+  auto memory = map_existing(options.path, *boot);
+  if (!memory) return tl::unexpected(memory.error());
+  state->took_over = memory->get() != nullptr;
+  if (!state->took_over) memory = map_new(options, *boot);
+  if (!memory) return tl::unexpected(memory.error());
+  state->memory = std::move(*memory);
+  auto& layout = *state->memory.get();
+  store(layout.header.stale_after_ns, options.stale_after);
+  store(layout.header.tick_ns, options.tick);
+  for (std::size_t i = 0; i < max_vms; ++i)
+    if (const auto head = layout.vms[i].load_prefix<VmHead>(); head && head->state != VmState::free)
+      state->slots.emplace(head->uuid, i);
+  return LedgerWriter(std::move(state));
+}
+
+void LedgerWriter::beat(Nanoseconds now) { store(layout().header.heartbeat_ns, now); }
+
+void LedgerWriter::store_host(const HostRecord& record) { layout().host.store(record); }
+
+Result<void> LedgerWriter::store_vm(const VmRecord& record) {
+  auto found = state_->slots.find(record.uuid);
+  if (found == state_->slots.end()) {
+    for (std::size_t i = 0; i < max_vms && found == state_->slots.end(); ++i)
+      if (layout().vms[i].load_prefix<VmHead>()->state == VmState::free)
+        found = state_->slots.emplace(record.uuid, i).first;
+    if (found == state_->slots.end())
+      return fail(ENOSPC, "the ledger is full (" + std::to_string(max_vms) + " VMs), no slot for " +
+                              record.uuid.to_string());
+  }
+  layout().vms[found->second].store(record);
+  return {};
+}
+
+void LedgerWriter::drop_vm(const Uuid& uuid) {
+  const auto found = state_->slots.find(uuid);
+  if (found == state_->slots.end()) return;
+  layout().vms[found->second].store(VmRecord{});
+  state_->slots.erase(found);
+}
+
+std::optional<HostRecord> LedgerWriter::host() const { return layout().host.load(); }
+
+std::vector<VmRecord> LedgerWriter::vms() const {
+  std::vector<VmRecord> found;
+  for (const auto& [uuid, slot] : state_->slots)
+    if (auto record = layout().vms[slot].load()) found.push_back(*record);
+  return found;
+}
+
+}  // namespace vpowercap

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+// The machine's CPUs: which package each is in and how long it has been busy.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+
+#include "common/base/result.hpp"
+
+namespace vpowercap {
+
+/// Online CPUs and their packages.
+struct CpuMap {
+  std::map<std::uint32_t, std::uint32_t> package_of;  ///< CPU number to physical_package_id
+
+  /// Package of a CPU; 0 for one unknown.
+  [[nodiscard]] std::uint32_t package(std::uint32_t cpu) const;
+  [[nodiscard]] std::uint32_t cpus_in(std::uint32_t package) const;
+};
+
+/// Reads devices/system/cpu/cpu*/topology/physical_package_id below `sysfs_root`. A negative or absent
+/// id counts as package 0. Errors: ENOENT when there are no CPUs to be seen.
+Result<CpuMap> read_cpu_map(const std::string& sysfs_root);
+
+/// Busy time of each CPU since boot in ns: user + nice + system + irq + softirq + steal of `stat` below
+/// `proc_root` (guest time is within user). Resolution is one clock tick (10 ms).
+/// Errors: EPROTO naming the file.
+Result<std::map<std::uint32_t, std::uint64_t>> read_cpu_busy_ns(const std::string& proc_root);
+
+}  // namespace vpowercap

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+// The CPU time of one QEMU process, thread by thread.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/base/result.hpp"
+
+namespace vpowercap {
+
+/// Work of one thread up to now.
+struct ThreadWork {
+  std::int64_t tid = 0;
+  std::optional<std::uint32_t> vcpu;  ///< the N of comm "CPU N/KVM" or "CPU N/TCG"; else a helper
+  std::uint64_t run_ns = 0;           ///< time on CPUs, from task/TID/schedstat (field 1)
+  std::uint32_t cpu = 0;              ///< CPU it last ran on, from task/TID/stat (field 39)
+};
+
+/// A process identified by PID and start time. Keeps its threads' files open. Not thread-safe.
+class VmProcess {
+ public:
+  /// Errors: ESRCH when there is no such process below `proc_root` or its start time (field 22 of
+  /// stat, clock ticks since boot) is not `start_ticks`: the PID was reused.
+  static Result<VmProcess> open(const std::string& proc_root, std::int64_t pid,
+                                std::uint64_t start_ticks);
+
+  VmProcess(VmProcess&&) noexcept;
+  VmProcess& operator=(VmProcess&&) noexcept;
+  ~VmProcess();
+
+  /// All threads now. A thread that ended since keeps nothing here; see `ended_ns`.
+  /// Errors: ESRCH when the process is gone.
+  Result<std::vector<ThreadWork>> sample();
+  /// Work last seen of threads that have ended since open(): add it so that sums never go back.
+  [[nodiscard]] std::uint64_t ended_ns() const;
+
+ private:
+  struct State;
+  explicit VmProcess(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+/// Field 22 of PID/stat below `proc_root`. Errors: ESRCH; EPROTO for a malformed file.
+Result<std::uint64_t> process_start_ticks(const std::string& proc_root, std::int64_t pid);
+
+/// Arguments of PID/cmdline below `proc_root`. Errors: ESRCH.
+Result<std::vector<std::string>> process_arguments(const std::string& proc_root, std::int64_t pid);
+
+}  // namespace vpowercap
