@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "common/base/result.hpp"
@@ -25,15 +26,19 @@ struct ZoneInfo {
 /// One zone with its `energy_uj` kept open. Move-only; not thread-safe.
 class PowercapZone {
  public:
-  PowercapZone(ZoneInfo info, UniqueFd energy) : info_(std::move(info)), energy_(std::move(energy)) {}
+  /// `energy` is the opened file at `energy_path`; the path serves messages only.
+  PowercapZone(ZoneInfo info, std::string energy_path, UniqueFd energy)
+      : info_(std::move(info)), energy_path_(std::move(energy_path)), energy_(std::move(energy)) {}
 
   [[nodiscard]] const ZoneInfo& info() const { return info_; }
   /// The counter now, in microjoules, 0 to max_energy_range_uj. Errors name the file: those of the
-  /// read, EINVAL and ERANGE for content that is no counter value.
+  /// read, EINVAL and ERANGE for content that is no counter value. A number without newline is none:
+  /// the kernel always writes one, so what lacks it is torn or not the kernel's.
   [[nodiscard]] Result<std::uint64_t> read_energy() const;
 
  private:
   ZoneInfo info_;
+  std::string energy_path_;
   UniqueFd energy_;
 };
 
