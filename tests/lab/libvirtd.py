@@ -5,10 +5,8 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 from lab.log import LabError
 from lab.namespace import PrivateNamespace
@@ -34,14 +32,14 @@ _HOOKS = "/etc/libvirt/hooks"
 
 
 class PrivateHost(PrivateNamespace):
-    """A host beside the host: `with PrivateHost(hook=…) as host: host.virsh("list")`.
+    """A host beside the host: `with PrivateHost() as host: host.virsh("list")`.
 
-    `hook` is a program put in /etc/libvirt/hooks/qemu.d before libvirtd starts, which is when libvirtd
-    looks. `cgroup_controllers` empty (the default) keeps libvirt away from the machine's cgroups; live
+    `hook` is the text of a program put in /etc/libvirt/hooks/qemu.d before libvirtd starts, which is
+    when libvirtd looks. `cgroup_controllers` empty (the default) keeps libvirt away from the machine's cgroups; live
     attachment of devices needs ("cpu", "cpuacct"), which leaves a /machine cgroup behind.
     """
 
-    def __init__(self, hook: Path | None = None, cgroup_controllers: Sequence[str] = ()) -> None:
+    def __init__(self, hook: str | None = None, cgroup_controllers: Sequence[str] = ()) -> None:
         super().__init__(_HIDDEN)
         self._hook = hook
         self._cgroup_controllers = cgroup_controllers
@@ -102,7 +100,9 @@ class PrivateHost(PrivateNamespace):
         if self._hook:
             directory = self.path(f"{_HOOKS}/qemu.d")
             directory.mkdir(parents=True)
-            shutil.copy(self._hook, directory / "50-vpowercap")
+            program = directory / "50-vpowercap"
+            program.write_text(self._hook)
+            program.chmod(0o755)
 
 
 def _leave_apparmor_profile() -> None:
