@@ -48,7 +48,7 @@ class PrivateHost(PrivateNamespace):
         super().__enter__()
         try:
             self._configure()
-            self.popen(["virtlogd"], **self._log("virtlogd"))
+            self.popen(["virtlogd"], **self.log_to("virtlogd"))
             self.start_libvirtd()
         except BaseException:
             self.close()
@@ -63,7 +63,7 @@ class PrivateHost(PrivateNamespace):
     def start_libvirtd(self) -> None:
         """Starts libvirtd and waits until it answers."""
         self._libvirtd = self.popen(["libvirtd"], before_exec=_leave_apparmor_profile,
-                                    **self._log("libvirtd"))
+                                    **self.log_to("libvirtd"))
         deadline = time.monotonic() + 30
         while self.run(["virsh", "-q", "-c", "qemu:///system", "list"], check=False).returncode != 0:
             if self._libvirtd.poll() is not None or time.monotonic() > deadline:
@@ -79,7 +79,7 @@ class PrivateHost(PrivateNamespace):
         """What a daemon started here has written on stdout and stderr."""
         return self.path(f"/run/{name}.log").read_text(errors="replace")
 
-    def _log(self, name: str) -> dict[str, object]:
+    def log_to(self, name: str) -> dict[str, object]:
         """Popen's options that send a daemon's output to the file log_text() reads."""
         descriptor = os.open(self.path(f"/run/{name}.log"),
                              os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
