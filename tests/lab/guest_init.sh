@@ -7,7 +7,7 @@ phase() { echo "lab: $*" >/dev/console; }
 
 # The value of a word KEY=VALUE on the kernel's command line.
 argument() {
-  for word in $(cat /proc/cmdline); do
+  tr ' ' '\n' </proc/cmdline | while read -r word; do
     case $word in "$1="*) echo "${word#*=}" ;; esac
   done
 }
@@ -46,6 +46,7 @@ if [ $code = 0 ]; then phase share mounted; else phase "share not mounted ($code
 prometheus-node-exporter --collector.disable-defaults --collector.rapl \
   >/run/node-exporter.log 2>&1 &
 if [ -x /usr/bin/vpowercap-agent ]; then
+  # shellcheck disable=SC2046  # one word per argument
   vpowercap-agent $(cat /etc/vpowercap-agent.arguments) >/run/agent.log 2>&1 &
 fi
 load "$(argument vpowercap.load)" &

@@ -11,6 +11,7 @@ case $1 in
 esac
 
 # The group of its own lets the next load end this one and its workers.
+# shellcheck disable=SC2016  # for the inner shell
 exec setsid sh -c '
   echo $$ >/run/load.pid
   workers=

@@ -5,10 +5,8 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 from lab.log import LabError
 from lab.namespace import PrivateNamespace
@@ -34,14 +32,14 @@ _HOOKS = "/etc/libvirt/hooks"
 
 
 class PrivateHost(PrivateNamespace):
-    """A host beside the host: `with PrivateHost(hook=…) as host: host.virsh("list")`.
+    """A host beside the host: `with PrivateHost() as host: host.virsh("list")`.
 
-    `hook` is a program put in /etc/libvirt/hooks/qemu.d before libvirtd starts, which is when libvirtd
-    looks. `cgroup_controllers` empty (the default) keeps libvirt away from the machine's cgroups; live
+    `hook` is the text of a program put in /etc/libvirt/hooks/qemu.d before libvirtd starts, which is
+    when libvirtd looks. `cgroup_controllers` empty (the default) keeps libvirt away from the machine's cgroups; live
     attachment of devices needs ("cpu", "cpuacct"), which leaves a /machine cgroup behind.
     """
 
-    def __init__(self, hook: Path | None = None, cgroup_controllers: Sequence[str] = ()) -> None:
+    def __init__(self, hook: str | None = None, cgroup_controllers: Sequence[str] = ()) -> None:
         super().__init__(_HIDDEN)
         self._hook = hook
         self._cgroup_controllers = cgroup_controllers
@@ -50,7 +48,7 @@ class PrivateHost(PrivateNamespace):
         super().__enter__()
         try:
             self._configure()
-            self.popen(["virtlogd"], **self._log("virtlogd"))
+            self.popen(["virtlogd"], **self.log_to("virtlogd"))
             self.start_libvirtd()
         except BaseException:
             self.close()
@@ -65,7 +63,7 @@ class PrivateHost(PrivateNamespace):
     def start_libvirtd(self) -> None:
         """Starts libvirtd and waits until it answers."""
         self._libvirtd = self.popen(["libvirtd"], before_exec=_leave_apparmor_profile,
-                                    **self._log("libvirtd"))
+                                    **self.log_to("libvirtd"))
         deadline = time.monotonic() + 30
         while self.run(["virsh", "-q", "-c", "qemu:///system", "list"], check=False).returncode != 0:
             if self._libvirtd.poll() is not None or time.monotonic() > deadline:
@@ -81,7 +79,7 @@ class PrivateHost(PrivateNamespace):
         """What a daemon started here has written on stdout and stderr."""
         return self.path(f"/run/{name}.log").read_text(errors="replace")
 
-    def _log(self, name: str) -> dict[str, object]:
+    def log_to(self, name: str) -> dict[str, object]:
         """Popen's options that send a daemon's output to the file log_text() reads."""
         descriptor = os.open(self.path(f"/run/{name}.log"),
                              os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
@@ -102,7 +100,9 @@ class PrivateHost(PrivateNamespace):
         if self._hook:
             directory = self.path(f"{_HOOKS}/qemu.d")
             directory.mkdir(parents=True)
-            shutil.copy(self._hook, directory / "50-vpowercap")
+            program = directory / "50-vpowercap"
+            program.write_text(self._hook)
+            program.chmod(0o755)
 
 
 def _leave_apparmor_profile() -> None:
