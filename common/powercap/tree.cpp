@@ -67,7 +67,7 @@ tl::unexpected<Error> fail_at(const std::string& path, const Error& error, std::
 
 /// One line of an attribute. What lacks its newline is torn or not the kernel's.
 Result<std::string_view> read_line(int fd, const std::string& path, std::span<char> buffer) {
-  const auto content = pread_whole(fd, buffer);
+  const auto content = pread_line(fd, buffer);
   if (!content) return fail_at(path, content.error(), ": ");
   if (content->empty()) return fail(EINVAL, path + " is empty");
   if (!content->ends_with('\n'))
