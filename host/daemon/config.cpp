@@ -36,8 +36,7 @@ const ProgramSpec spec{
         {"stale-after", "SECONDS", "60",
          "Guests' reads fail when the daemon has been silent for this long, 2 to 86400."},
         {"source", "KIND", "auto", "auto, powercap or model. auto is powercap, never model."},
-        {"powercap-root", "DIR", "/sys/class/powercap", "The powercap tree to read."},
-        {"sysfs-root", "DIR", "/sys", "Where sysfs is."},
+        {"sysfs-root", "DIR", "/sys", "Where sysfs is; energy is read in class/powercap below it."},
         {"proc-root", "DIR", "/proc", "Where procfs is."},
         {"model-idle-watts", "WATTS", "10", "Model: power of the whole host when idle, 0 to 100000."},
         {"model-max-watts", "WATTS", "60",
@@ -113,20 +112,18 @@ AccountOptions account_options(const Options& options) {
   return account;
 }
 
-EnergySourceOptions source_options(const Options& options) {
-  EnergySourceOptions source;
-  const auto& kind = options.text("source");
-  if (kind != "auto" && kind != "powercap" && kind != "model")
+EnergyOptions energy_options(const Options& options) {
+  EnergyOptions energy;
+  energy.source = options.text("source");
+  if (energy.source != "auto" && energy.source != "powercap" && energy.source != "model")
     refuse(options, "source", "auto, powercap, model");
-  source.kind = kind;
-  source.powercap_root = options.text("powercap-root");
-  source.proc_root = options.text("proc-root");
-  source.sysfs_root = options.text("sysfs-root");
-  source.model_idle_uw = microwatts(options, "model-idle-watts", 0, 100'000);
-  source.model_max_uw = microwatts(options, "model-max-watts", 0, 100'000);
-  if (source.model_max_uw < source.model_idle_uw)
+  energy.proc_root = options.text("proc-root");
+  energy.sysfs_root = options.text("sysfs-root");
+  energy.model.idle_uw = microwatts(options, "model-idle-watts", 0, 100'000);
+  energy.model.max_uw = microwatts(options, "model-max-watts", 0, 100'000);
+  if (energy.model.max_uw < energy.model.idle_uw)
     throw UsageError{"model-max-watts: is below model-idle-watts"};
-  return source;
+  return energy;
 }
 
 }  // namespace
@@ -141,7 +138,7 @@ DaemonConfig read_config(const Options& options) {
   config.libvirt_uri = options.text("libvirt-uri");
   config.libvirt_pid_dir = options.text("libvirt-pid-dir");
   config.stale_after = seconds(options, "stale-after", 2, 86400);
-  config.source = source_options(options);
+  config.energy = energy_options(options);
   config.sampler.proc_root = options.text("proc-root");
   config.sampler.sysfs_root = options.text("sysfs-root");
   config.sampler.tick = seconds(options, "tick", 0.1, 60);

@@ -20,7 +20,7 @@ struct DaemonConfig {
   std::string libvirt_uri;
   std::string libvirt_pid_dir;
   Nanoseconds stale_after{0};
-  EnergySourceOptions source;
+  EnergyOptions energy;
   SamplerOptions sampler;
   VmSettings vm_defaults;
 };

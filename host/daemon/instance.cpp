@@ -30,8 +30,8 @@ T checked(Result<T> result) {
 /// With the model, idle power is the model's own unless configured.
 AccountOptions account_options(const DaemonConfig& config, std::size_t packages) {
   auto account = config.sampler.account;
-  if (config.source.kind == "model" && account.idle_uw[0] == 0)
-    account.idle_uw[0] = config.source.model_idle_uw / std::max<std::size_t>(1, packages);
+  if (config.energy.source == "model" && account.idle_uw[0] == 0)
+    account.idle_uw[0] = config.energy.model.idle_uw / std::max<std::size_t>(1, packages);
   return account;
 }
 
@@ -65,7 +65,7 @@ Instance::Instance(DaemonConfig config, int argc, const char* const* argv)
   signals_.reset(::signalfd(-1, &set, SFD_CLOEXEC));
   if (::mkdir(config_.paths.run_dir.c_str(), 0755) != 0 && errno != EEXIST)
     throw std::system_error(errno, std::generic_category(), "cannot make " + config_.paths.run_dir);
-  auto source = checked(make_energy_source(config_.source));
+  auto source = checked(make_energy_source(config_.energy, clock_));
   auto ledger = checked(LedgerWriter::open(
       {config_.paths.ledger(), config_.group, config_.stale_after, config_.sampler.tick}));
   log::info("version " + std::string(version) + ", method " + std::string(to_string(source->method())) +
@@ -119,7 +119,7 @@ Frame Instance::on_request(const Frame& frame) {
             {{"version", version},
              {"pid", std::to_string(::getpid())},
              {"ledger", config_.paths.ledger()},
-             {"source", config_.source.kind}}};
+             {"source", config_.energy.source}}};
   if (frame.kind == "refresh") {
     if (watch_) watch_->refresh();
     return {"done", {}};

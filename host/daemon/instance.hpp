@@ -26,6 +26,7 @@ class Instance {
   void on_hook(const Frame& frame);
   Frame on_request(const Frame& frame);
 
+  SystemClock clock_;
   DaemonConfig config_;
   int argc_;
   const char* const* argv_;
