@@ -65,6 +65,7 @@ std::string to_json(const LedgerView& view) {
             {"stale", view.is_stale},
             {"ledger_age_seconds", seconds(static_cast<std::uint64_t>(view.age.count()))},
             {"tick", view.host.tick},
+            {"sampled_at_seconds", seconds(view.host.sampled_ns)},
             {"host_watts", watts(view.power_uw)},
             {"remainder_watts", watts(view.remainder_power_uw)},
             {"cpus", view.host.cpus},
