@@ -61,7 +61,7 @@ ZoneReadings ZoneReader::read(Nanoseconds now) {
   scan_needed_ = scan_needed_ || pass.dead_descriptor;
 
   ZoneReadings readings;
-  readings.problems = scan_.problems;
+  readings.problems.assign(scan_.problems.begin(), scan_.problems.end());
   for (auto& failure : pass.failures) readings.problems.push_back(std::move(failure));
   for (const auto& zone : scan_.zones) {
     const auto& info = zone.info();
