@@ -72,6 +72,10 @@ class Stack:
             process.kill()
             raise LabError(f"{name} has not ended 20 s after {how.name}") from error
 
+    def signal(self, name: str, number: signal.Signals) -> None:
+        """Sends a signal to one of the programs."""
+        self._running[name].send_signal(number)
+
     def is_mounted(self) -> bool:
         """Whether a FUSE file system is mounted on the server's place."""
         table = self.host.path("/proc/1/mounts").read_text()
