@@ -30,6 +30,7 @@ class MalformedTree : public ::testing::Test {
     EXPECT_EQ(*scan.zones[0].read_energy(), 12345u);
     ASSERT_EQ(scan.problems.size(), 1u);
     EXPECT_EQ(scan.problems[0].code, code);
+    EXPECT_EQ(scan.problems[0].id, "intel-rapl:0");
     const std::string& message = scan.problems[0].message;
     EXPECT_NE(message.find(dir_.path(file)), std::string::npos) << message;
     EXPECT_NE(message.find(why), std::string::npos) << message;

@@ -67,7 +67,7 @@ tl::unexpected<Error> fail_at(const std::string& path, const Error& error, std::
 
 /// One line of an attribute. What lacks its newline is torn or not the kernel's.
 Result<std::string_view> read_line(int fd, const std::string& path, std::span<char> buffer) {
-  const auto content = pread_whole(fd, buffer);
+  const auto content = pread_line(fd, buffer);
   if (!content) return fail_at(path, content.error(), ": ");
   if (content->empty()) return fail(EINVAL, path + " is empty");
   if (!content->ends_with('\n'))
@@ -154,11 +154,11 @@ Result<PowercapZone> open_zone(const std::string& root, const ZoneId& id) {
 
 /// Ids of the entries of `path` that are zones, sorted. A dangling link is among them: a zone that
 /// just went. A directory that cannot be listed to its end is one of `problems`.
-std::vector<ZoneId> list_zones(const std::string& path, std::vector<Error>& problems) {
+std::vector<ZoneId> list_zones(const std::string& path, std::vector<ZoneProblem>& problems) {
   const std::unique_ptr<DIR, int (*)(DIR*)> directory(::opendir(path.c_str()), &::closedir);
   std::vector<ZoneId> ids;
   if (!directory) {
-    problems.push_back(fail_errno(errno, "cannot list " + path).value());
+    problems.push_back({fail_errno(errno, "cannot list " + path).value(), ""});
     return ids;
   }
   for (;;) {
@@ -172,7 +172,7 @@ std::vector<ZoneId> list_zones(const std::string& path, std::vector<Error>& prob
       continue;
     ids.push_back(std::move(*id));
   }
-  if (errno != 0) problems.push_back(fail_errno(errno, "cannot list all of " + path).value());
+  if (errno != 0) problems.push_back({fail_errno(errno, "cannot list all of " + path).value(), ""});
   std::sort(ids.begin(), ids.end());
   return ids;
 }
@@ -193,7 +193,7 @@ PowercapScan scan_powercap(const std::string& path) {
   for (const ZoneId& id : list_zones(path, scan.problems)) {
     auto zone = open_zone(path, id);
     if (zone) scan.zones.push_back(std::move(*zone));
-    else scan.problems.push_back(zone.error());
+    else scan.problems.push_back({zone.error(), id.text});
   }
   return scan;
 }

@@ -42,10 +42,15 @@ class PowercapZone {
   UniqueFd energy_;
 };
 
-/// What a scan found: usable zones, and one error naming the file for each zone that is not.
+/// Why a zone cannot be used, naming the file.
+struct ZoneProblem : Error {
+  std::string id;  ///< the zone's directory; empty when the class directory itself is the trouble
+};
+
+/// What a scan found: usable zones, and one problem for each zone that is not.
 struct PowercapScan {
   std::vector<PowercapZone> zones;
-  std::vector<Error> problems;
+  std::vector<ZoneProblem> problems;
 };
 
 /// Finds all zones below the powercap class directory `path` (flat entries `<type>:<i>[:<j>]`, links

@@ -1,19 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "common/powercap/tree.hpp"
 
-#include "tests/support/temp_dir.hpp"
+#include "tests/support/fake_powercap.hpp"
 
 namespace vpowercap {
 namespace {
 
 using testing::TempDir;
-
-void add_zone(const TempDir& dir, const std::string& id, const std::string& name,
-              std::uint64_t energy_uj, std::uint64_t range_uj = 262143328850) {
-  dir.write(id + "/name", name + "\n");
-  dir.write(id + "/energy_uj", std::to_string(energy_uj) + "\n");
-  dir.write(id + "/max_energy_range_uj", std::to_string(range_uj) + "\n");
-}
+using testing::write_zone;
 
 /// "id name package domain" of every zone, and the problems.
 std::vector<std::string> shown(const PowercapScan& scan) {
@@ -31,11 +25,11 @@ TEST(ScanPowercap, FindsAClientsZonesWithPsysAndMmio) {
   const TempDir dir;
   dir.write("intel-rapl/enabled", "1\n");
   dir.make_directory("intel-rapl-mmio");
-  add_zone(dir, "intel-rapl:0", "package-0", 240422366267);
-  add_zone(dir, "intel-rapl:0:0", "core", 118821284256);
-  add_zone(dir, "intel-rapl:0:1", "uncore", 1268917);
-  add_zone(dir, "intel-rapl:1", "psys", 850171102);
-  add_zone(dir, "intel-rapl-mmio:0", "package-0", 240422366270);
+  write_zone(dir, "intel-rapl:0", "package-0", 240422366267);
+  write_zone(dir, "intel-rapl:0:0", "core", 118821284256);
+  write_zone(dir, "intel-rapl:0:1", "uncore", 1268917);
+  write_zone(dir, "intel-rapl:1", "psys", 850171102);
+  write_zone(dir, "intel-rapl-mmio:0", "package-0", 240422366270);
   const auto scan = scan_powercap(dir.path());
   EXPECT_EQ(shown(scan), (Lines{"intel-rapl:0 package-0 0 package", "intel-rapl:0:0 core 0 core",
                                 "intel-rapl:0:1 uncore 0 uncore", "intel-rapl:1 psys 0 psys",
@@ -48,10 +42,10 @@ TEST(ScanPowercap, FindsAClientsZonesWithPsysAndMmio) {
 
 TEST(ScanPowercap, TakesASubZonesPackageFromItsParentsName) {
   const TempDir dir;
-  add_zone(dir, "intel-rapl:0", "package-1", 1);
-  add_zone(dir, "intel-rapl:0:0", "dram", 2, 65712999613);
-  add_zone(dir, "intel-rapl:1", "package-0", 3);
-  add_zone(dir, "intel-rapl:1:0", "dram", 4, 65712999613);
+  write_zone(dir, "intel-rapl:0", "package-1", 1);
+  write_zone(dir, "intel-rapl:0:0", "dram", 2, 65712999613);
+  write_zone(dir, "intel-rapl:1", "package-0", 3);
+  write_zone(dir, "intel-rapl:1:0", "dram", 4, 65712999613);
   EXPECT_EQ(shown(scan_powercap(dir.path())),
             (Lines{"intel-rapl:0 package-1 1 package", "intel-rapl:0:0 dram 1 dram",
                    "intel-rapl:1 package-0 0 package", "intel-rapl:1:0 dram 0 dram"}));
@@ -59,9 +53,9 @@ TEST(ScanPowercap, TakesASubZonesPackageFromItsParentsName) {
 
 TEST(ScanPowercap, ReadsIdsAsHexadecimalNumbers) {
   const TempDir dir;
-  add_zone(dir, "intel-rapl:10", "package-16", 1);
-  add_zone(dir, "intel-rapl:a", "package-10", 1);
-  add_zone(dir, "intel-rapl:2", "package-2", 1);
+  write_zone(dir, "intel-rapl:10", "package-16", 1);
+  write_zone(dir, "intel-rapl:a", "package-10", 1);
+  write_zone(dir, "intel-rapl:2", "package-2", 1);
   EXPECT_EQ(shown(scan_powercap(dir.path())),
             (Lines{"intel-rapl:2 package-2 2 package", "intel-rapl:a package-10 10 package",
                    "intel-rapl:10 package-16 16 package"}));
@@ -72,8 +66,8 @@ TEST(ScanPowercap, FollowsFlatLinksIntoATreeOfRealDirectories) {
   dir.write("intel-rapl/enabled", "1\n");
   dir.write("intel-rapl/power/control", "auto\n");
   dir.symlink("intel-rapl/subsystem", "..");
-  add_zone(dir, "intel-rapl/intel-rapl:0", "package-0", 5);
-  add_zone(dir, "intel-rapl/intel-rapl:0/intel-rapl:0:0", "core", 6);
+  write_zone(dir, "intel-rapl/intel-rapl:0", "package-0", 5);
+  write_zone(dir, "intel-rapl/intel-rapl:0/intel-rapl:0:0", "core", 6);
   dir.symlink("intel-rapl:0", "intel-rapl/intel-rapl:0");
   dir.symlink("intel-rapl:0:0", "intel-rapl/intel-rapl:0/intel-rapl:0:0");
   EXPECT_EQ(shown(scan_powercap(dir.path())),
@@ -82,8 +76,8 @@ TEST(ScanPowercap, FollowsFlatLinksIntoATreeOfRealDirectories) {
 
 TEST(ScanPowercap, KeepsTheDiesOfAPackageApart) {
   const TempDir dir;
-  add_zone(dir, "intel-rapl:0", "package-0-die-0", 10360237493, 65532610987);
-  add_zone(dir, "intel-rapl:1", "package-0-die-1", 10359908363, 65532610987);
+  write_zone(dir, "intel-rapl:0", "package-0-die-0", 10360237493, 65532610987);
+  write_zone(dir, "intel-rapl:1", "package-0-die-1", 10359908363, 65532610987);
   EXPECT_EQ(shown(scan_powercap(dir.path())), (Lines{"intel-rapl:0 package-0-die-0 0 package",
                                                      "intel-rapl:1 package-0-die-1 0 package"}));
 }
@@ -108,7 +102,7 @@ TEST(ScanPowercap, NamesAMissingDirectory) {
 
 TEST(PowercapZone, ReadsTheCounterAfreshThroughItsKeptFile) {
   const TempDir dir;
-  add_zone(dir, "intel-rapl:0", "package-0", 1, 1000);
+  write_zone(dir, "intel-rapl:0", "package-0", 1, 1000);
   const auto scan = scan_powercap(dir.path());
   ASSERT_EQ(scan.zones.size(), 1u);
   for (const std::uint64_t value : {7u, 1000u, 0u}) {

@@ -26,7 +26,7 @@ Result<std::uint64_t> start_ticks_at(int fd, const std::string& directory) {
     return fail_errno(file.error().code, "cannot open " + path);
   }
   std::array<char, proc_line_bytes> buffer;
-  const auto text = pread_whole(file->get(), buffer);
+  const auto text = pread_line(file->get(), buffer);
   if (!text) {
     if (has_ended(text.error().code)) return fail(ESRCH, "there is no process " + directory);
     return fail(text.error().code, path + ": " + text.error().message);

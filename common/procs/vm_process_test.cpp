@@ -118,6 +118,19 @@ TEST_F(FakeVm, ABadThreadNeverReadIsLeftOut) {
   EXPECT_NE(problems[2].message.find(dir_.path("100/task/105/schedstat")), std::string::npos);
 }
 
+TEST_F(FakeVm, ABadStatKeepsTheWorkUntilItIsGoodAgain) {
+  auto process = open();
+  ASSERT_TRUE(process.sample());
+  write_thread(dir_, 100, 103, "CPU 0/KVM", 6000, 3);
+  dir_.write("100/task/103/stat", "103 (CPU 0/KVM) S 1\n");
+  EXPECT_EQ(shown(process.sample()).at(1), "103 vcpu0 5000 cpu1");
+  const auto problems = process.take_problems();
+  ASSERT_EQ(problems.size(), 1u);
+  EXPECT_NE(problems[0].message.find(dir_.path("100/task/103/stat")), std::string::npos);
+  write_thread(dir_, 100, 103, "CPU 0/KVM", 6000, 3);
+  EXPECT_EQ(shown(process.sample()).at(1), "103 vcpu0 6000 cpu3");
+}
+
 TEST_F(FakeVm, WorkNeverGoesBack) {
   auto process = open();
   ASSERT_TRUE(process.sample());

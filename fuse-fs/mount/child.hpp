@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+// A child process that is started, looked after without waiting, and ended.
+#pragma once
+
+#include <sys/types.h>
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/base/clock.hpp"
+#include "common/base/result.hpp"
+
+namespace vpowercap {
+
+/// Owns one child; kills it with SIGKILL at the end. Not thread-safe. The parent has one thread.
+class Child {
+ public:
+  Child() = default;
+  Child(const Child&) = delete;
+  Child& operator=(const Child&) = delete;
+  ~Child();
+
+  /// Runs a program that inherits `fd`. Requires !running().
+  Result<void> start_program(const std::vector<std::string>& command, int fd, Nanoseconds now);
+  /// Runs a function in a copy of this process, which dies with it. Requires !running().
+  Result<void> start_function(const std::function<int()>& body, Nanoseconds now);
+
+  [[nodiscard]] bool running() const { return pid_ > 0; }
+  [[nodiscard]] Nanoseconds started() const { return started_; }
+  [[nodiscard]] pid_t pid() const { return pid_; }
+  /// How it ended, once: "exited with 1", "killed by signal 9", or "" for a clean exit. Nothing while
+  /// it runs or when there is none. Does not wait.
+  std::optional<std::string> reap();
+  /// SIGTERM, after `patience` SIGKILL; gives up waiting a second later (a process can be unkillable).
+  void end(Nanoseconds patience);
+
+ private:
+  Result<bool> fork_here(Nanoseconds now);
+  bool wait_for(Nanoseconds patience);
+
+  pid_t pid_ = -1;
+  Nanoseconds started_{0};
+};
+
+}  // namespace vpowercap

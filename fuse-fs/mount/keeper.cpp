@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+// Starting, watching and replacing the server; binding trees; forgetting VMs.
+#include "fuse-fs/mount/keeper.hpp"
+
+#include <dirent.h>
+#include <sys/mount.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "fuse-fs/tree/vm_tree.hpp"
+
+namespace vpowercap {
+namespace {
+
+constexpr Nanoseconds first_back_off = std::chrono::milliseconds(100);
+constexpr Nanoseconds longest_back_off = std::chrono::seconds(5);
+/// A server that lived this long was not one that dies at once.
+constexpr Nanoseconds proven_after = std::chrono::seconds(10);
+
+/// VMs with a directory in the share.
+Result<std::vector<Uuid>> list_directories(const std::string& path) {
+  const std::unique_ptr<DIR, int (*)(DIR*)> stream(::opendir(path.c_str()), &::closedir);
+  if (!stream) return fail_errno(errno, "cannot list " + path);
+  std::vector<Uuid> found;
+  while (const dirent* entry = ::readdir(stream.get()))
+    if (const auto uuid = Uuid::parse(entry->d_name); uuid && uuid->to_string() == entry->d_name)
+      found.push_back(*uuid);
+  return found;
+}
+
+std::vector<FlatLink> flat_links(const VmRecord& record) {
+  const VmTree tree(&record);
+  std::vector<FlatLink> links;
+  for (auto& entry : tree.list({Place::vm(), File::directory}))
+    if (entry.type == FileType::link)
+      links.push_back({std::move(entry.name), tree.target(entry.node).value()});
+  return links;
+}
+
+void detach(const std::string& path) { ::umount2(path.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW); }
+
+}  // namespace
+
+Keeper::Keeper(KeeperOptions options, const Clock& clock)
+    : options_(std::move(options)),
+      clock_(clock),
+      ledger_(options_.paths.ledger(), clock,
+              [](std::string_view trouble) {
+                if (trouble.empty()) log::info("reading the ledger");
+                else log::warning(std::string(trouble) + "; looking again every second");
+              }),
+      back_off_(first_back_off) {}
+
+Keeper::~Keeper() { stop(); }
+
+Result<void> Keeper::start() { return unmount_all(options_.paths); }
+
+void Keeper::complain(const std::string& message) {
+  if (limiter_.pass(message, clock_.now())) log::warning(message);
+}
+
+void Keeper::step() {
+  look_after_children();
+  if (start_due()) start_server();
+  reconcile();
+}
+
+bool Keeper::start_due() const { return !server_.running() && clock_.now() >= next_start_; }
+
+void Keeper::look_after_children() {
+  if (const auto ended = binder_.reap(); ended && !ended->empty())
+    complain("binding trees into the share: the child " + *ended);
+  if (binder_.running() && clock_.now() - binder_.started() > options_.hung_after)
+    lose_server("does not answer");
+  else if (const auto ended = server_.reap()) lose_server(ended->empty() ? "ended" : *ended);
+}
+
+void Keeper::start_server() {
+  auto mounted = make_fuse_mount(options_.paths);
+  if (!mounted) {
+    complain(mounted.error().message);
+    release_mount();
+    next_start_ = clock_.now() + longest_back_off;
+    return;
+  }
+  mount_ = std::move(*mounted);
+  auto command = options_.server_command;
+  command.insert(command.end(), {"--fuse-fd", std::to_string(mount_.fd.get()), "--parent",
+                                 std::to_string(::getpid())});
+  const auto started = server_.start_program(command, mount_.fd.get(), clock_.now());
+  if (!started) lose_server(started.error().message);
+  else log::info("serving " + options_.paths.fs() + " with process " + std::to_string(server_.pid()));
+}
+
+/// Mounts anew rather than handing the kept descriptor to a new server: that needs the recorded INIT
+/// and the requests that the dead one had read, else their senders wait for ever. This is the place for
+/// it.
+void Keeper::lose_server(const std::string& why) {
+  const bool proven = clock_.now() - server_.started() > proven_after;
+  if (proven) back_off_ = first_back_off;
+  log::error("the server of " + options_.paths.fs() + " " + why + ": mounting anew in " +
+             std::to_string(back_off_ / std::chrono::milliseconds(1)) + " ms");
+  release_mount();
+  next_start_ = clock_.now() + back_off_;
+  back_off_ = std::min(back_off_ * 2, longest_back_off);
+}
+
+/// Closing the last descriptor ends the connection: whoever waits for an answer gets ENOTCONN.
+void Keeper::release_mount() {
+  settled_ = false;
+  if (const auto done = unmount_all(options_.paths); !done) complain(done.error().message);
+  server_.end(std::chrono::milliseconds(500));
+  mount_ = {};
+  binder_.end(std::chrono::milliseconds(500));
+}
+
+void Keeper::stop() {
+  if (server_.running() || mount_.fd) release_mount();
+}
+
+void Keeper::reconcile() {
+  if (const auto prepared = prepare_share_base(options_.paths); !prepared) {
+    complain(prepared.error().message);
+    return;
+  }
+  std::vector<VmRecord> vms;
+  std::vector<Uuid> known;
+  const auto ledger = ledger_.current();
+  if (ledger) vms = ledger->vms();
+  for (const auto& vm : vms) known.push_back(vm.uuid);
+  connect(vms, known);
+  // A ledger that nobody writes knows nothing of who is gone.
+  const auto directories = list_directories(options_.paths.share_rw());
+  if (ledger && !ledger->is_stale(clock_.now()) && directories) forget_dropped(known, *directories);
+}
+
+void Keeper::connect(const std::vector<VmRecord>& vms, const std::vector<Uuid>& known) {
+  const auto directories = list_directories(options_.paths.share_rw());
+  const auto table = read_mount_table();
+  if (!directories || !table) {
+    complain((directories ? table.error() : directories.error()).message);
+    return;
+  }
+  const auto* root = find_mount(*table, options_.paths.fs());
+  if (server_.running() && (root == nullptr || root->device != mount_.device)) {
+    lose_server("lost its mount");
+    return;
+  }
+  auto plan = make_plan(*table, options_.paths, mount_.device, known, *directories);
+  for (const auto& uuid : plan.make)
+    if (const auto made = make_vm_share(options_.paths, uuid); !made) complain(made.error().message);
+  for (const auto& vm : vms)
+    if (const auto linked = link_vm_zones(options_.paths, vm.uuid, flat_links(vm)); !linked)
+      complain(linked.error().message);
+  settled_ = server_.running() && plan.bind.empty();
+  if (binder_.running()) return;
+  for (const auto& path : plan.detach) detach(path);
+  if (server_.running() && !plan.bind.empty()) start_binding(std::move(plan.bind));
+}
+
+/// In a child, because looking up the tree asks the server. The child must not hold the mount's
+/// descriptor, or a dead server would not end its connection.
+void Keeper::start_binding(std::vector<Uuid> uuids) {
+  const auto started = binder_.start_function(
+      [this, &uuids] {
+        mount_.fd.reset();
+        int failed = 0;
+        for (const auto& uuid : uuids) {
+          const auto from = tree_path(options_.paths, uuid);
+          const auto to = bind_path(options_.paths, uuid);
+          if (::mount(from.c_str(), to.c_str(), nullptr, MS_BIND, nullptr) == 0) continue;
+          failed = 1;
+          log::warning(fail_errno(errno, "cannot bind " + from + " on " + to).value().message);
+        }
+        return failed;
+      },
+      clock_.now());
+  if (!started) complain(started.error().message);
+}
+
+void Keeper::forget_dropped(const std::vector<Uuid>& known, const std::vector<Uuid>& directories) {
+  const auto now = clock_.now();
+  for (const auto& uuid : known) last_known_[uuid] = now;
+  // A directory of a VM that we never saw in the ledger may be one that a hook made just now.
+  std::erase_if(last_known_,
+                [&](const auto& seen) { return !std::ranges::count(directories, seen.first); });
+  for (auto& [uuid, last] : last_known_) {
+    if (now - last < options_.forget_after || binder_.running()) continue;
+    last = now;  // if it is in use, another while from now
+    detach(bind_path(options_.paths, uuid));
+    const auto removed = remove_vm_share(options_.paths, uuid, options_.forget_after);
+    if (!removed) complain(removed.error().message);
+    else if (*removed)
+      log::info("removed the share of " + uuid.to_string() + ", which the ledger dropped");
+  }
+}
+
+}  // namespace vpowercap

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+// Keeps the FUSE mount served and each VM's share connected to it.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "common/base/clock.hpp"
+#include "common/log/log.hpp"
+#include "common/share/share.hpp"
+#include "fuse-fs/mount/child.hpp"
+#include "fuse-fs/mount/fuse_mount.hpp"
+#include "fuse-fs/mount/plan.hpp"
+#include "fuse-fs/session/ledger_source.hpp"
+
+namespace vpowercap {
+
+struct KeeperOptions {
+  RunPaths paths;                           ///< run directory without symbolic links
+  std::vector<std::string> server_command;  ///< without --fuse-fd
+  /// A server that leaves a bind unanswered for this long is hung and replaced.
+  Nanoseconds hung_after{std::chrono::seconds(10)};
+  /// A VM's directory goes when the ledger has not known the VM for this long.
+  Nanoseconds forget_after{std::chrono::minutes(1)};
+};
+
+/// Level-triggered: each step compares what is with what should be, so it does not matter what was
+/// missed. Everything that may send a request to the server happens in a child process: a hung server
+/// cannot hold up the keeper. Logs what it does. Not thread-safe.
+class Keeper {
+ public:
+  Keeper(KeeperOptions options, const Clock& clock);
+  ~Keeper();
+  Keeper(const Keeper&) = delete;
+  Keeper& operator=(const Keeper&) = delete;
+
+  /// Takes away what a predecessor left. Errors: those of unmounting.
+  Result<void> start();
+  /// Looks after the children, then does what is missing. Never blocks for long.
+  void step();
+  /// Looks after the children alone: to be called when one may have ended.
+  void look_after_children();
+  /// True when the server is not there and may be started: step() now, not at the next interval.
+  [[nodiscard]] bool start_due() const;
+  [[nodiscard]] bool serving() const { return server_.running(); }
+  /// True when the server runs and every VM's tree was bound at the last step.
+  [[nodiscard]] bool settled() const { return settled_; }
+  /// Ends the server and unmounts; the share and its plain directories stay for running guests.
+  void stop();
+
+ private:
+  void start_server();
+  void lose_server(const std::string& why);
+  void release_mount();
+  void reconcile();
+  void connect(const std::vector<VmRecord>& vms, const std::vector<Uuid>& known);
+  void start_binding(std::vector<Uuid> uuids);
+  void forget_dropped(const std::vector<Uuid>& known, const std::vector<Uuid>& directories);
+  void complain(const std::string& message);
+
+  const KeeperOptions options_;
+  const Clock& clock_;
+  LedgerSource ledger_;
+  FuseMount mount_;
+  Child server_;
+  Child binder_;
+  bool settled_ = false;
+  Nanoseconds next_start_{0};
+  Nanoseconds back_off_;
+  std::map<Uuid, Nanoseconds> last_known_;  ///< VMs seen in the ledger since our start
+  log::Limiter limiter_;
+};
+
+}  // namespace vpowercap

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+// vpowercap-mount: the one privileged helper, mounting for the server and binding for the guests.
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/file.h>
+#include <sys/signalfd.h>
+#include <systemd/sd-daemon.h>
+
+#include <algorithm>
+#include <csignal>
+#include <filesystem>
+#include <stdexcept>
+#include <system_error>
+#include <thread>
+
+#include "common/log/log.hpp"
+#include "common/options/options.hpp"
+#include "fuse-fs/mount/keeper.hpp"
+
+namespace {
+
+using namespace vpowercap;
+
+const ProgramSpec spec{
+    .name = "vpowercap-mount",
+    .summary = "mount the powercap trees and connect each virtual machine's share to its own",
+    .usage = "[OPTION]...",
+    .description =
+        "Mounts a FUSE file system on RUN/fs, starts the unprivileged server for it, and keeps "
+        "RUN/share/UUID ready for every VM of the ledger and for every VM whose directory a hook made: "
+        "a "
+        "plain read-only directory with the VM's tree bound on intel-rapl. What is lost - the server, "
+        "the "
+        "mount, a bind - is made anew; guests that are running find it in the same place.\n\n"
+        "Needs CAP_SYS_ADMIN in the host's own mount namespace. SIGTERM unmounts everything but the "
+        "plain directories.",
+    .options =
+        {
+            {"run-dir", "DIR", "/run/vpowercap", "Directory of ledger, mount and shares.", false},
+            {"server", "PATH", VPOWERCAP_LIBEXEC "/vpowercap-fs", "The server's program.", false},
+            {"user", "NAME", "nobody", "User that the server becomes.", false},
+            {"group", "NAME", "vpowercap", "Group that the server becomes, where it exists.", false},
+            {"threads", "N", "2", "Requests that the server answers at a time, 1 to 64.", false},
+            {"interval", "MS", "500", "Time between two looks at what is missing, 10 to 60000 ms.",
+             false},
+            {"hung-after", "SECONDS", "10",
+             "A server that leaves a bind unanswered for so long is replaced, 1 to 600.", false},
+            {"forget-after", "SECONDS", "60",
+             "A VM's directory is removed when the ledger has not known the VM for so long, 1 to "
+             "86400.",
+             false},
+            {"foreground", "", "", "Stay in the foreground, as always.", false},
+            {"log-level", "LEVEL", "info", "error, warning, info or debug.", false},
+        },
+};
+
+UniqueFd open_signals() {
+  sigset_t signals;
+  ::sigemptyset(&signals);
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGCHLD}) ::sigaddset(&signals, signal);
+  ::sigprocmask(SIG_BLOCK, &signals, nullptr);
+  UniqueFd fd(::signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK));
+  if (!fd) throw std::runtime_error("cannot receive signals");
+  return fd;
+}
+
+/// Takes all pending signals; true when one of them asks to leave.
+bool take_signals(int fd) {
+  bool leave = false;
+  signalfd_siginfo info{};
+  while (::read(fd, &info, sizeof info) == sizeof info)
+    leave = leave || info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT;
+  return leave;
+}
+
+KeeperOptions keeper_options(const Options& options, const RunPaths& paths) {
+  const auto threads = options.number("threads", 1, 64);
+  return {
+      .paths = paths,
+      .server_command = {options.text("server"), "--ledger", paths.ledger(), "--user",
+                         options.text("user"), "--group", options.text("group"), "--threads",
+                         std::to_string(threads), "--log-level", options.text("log-level")},
+      .hung_after = std::chrono::seconds(options.number("hung-after", 1, 600)),
+      .forget_after = std::chrono::seconds(options.number("forget-after", 1, 86400)),
+  };
+}
+
+void run(Keeper& keeper, int signals, std::chrono::milliseconds interval) {
+  const SystemClock clock;
+  auto next = clock.now();
+  for (bool ready = false;;) {
+    pollfd waiting{signals, POLLIN, 0};
+    auto left = std::chrono::ceil<std::chrono::milliseconds>(next - clock.now());
+    if (!keeper.serving()) left = std::min(left, std::chrono::milliseconds(20));
+    ::poll(&waiting, 1, static_cast<int>(std::max<std::int64_t>(left.count(), 0)));
+    if (take_signals(signals)) return;
+    keeper.look_after_children();
+    if (clock.now() < next && !keeper.start_due()) continue;
+    keeper.step();
+    next = clock.now() + interval;
+    if (keeper.settled() && !ready) {
+      ready = true;
+      ::sd_notify(0, "READY=1");
+    }
+  }
+}
+
+/// Two keepers would unmount each other's mounts. Gone with the process.
+UniqueFd lock_keeper(const RunPaths& paths) {
+  const auto path = paths.run_dir + "/mount.lock";
+  UniqueFd lock(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+  if (!lock) throw std::system_error(errno, std::generic_category(), path);
+  // A killed predecessor's child may hold it a moment longer.
+  for (int tries = 0; ::flock(lock.get(), LOCK_EX | LOCK_NB) != 0; ++tries) {
+    if (tries == 100) throw std::runtime_error("another vpowercap-mount works on " + paths.run_dir);
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  return lock;
+}
+
+int body(int argc, const char* const* argv) {
+  const auto options = parse_options(spec, argc, argv);
+  if (!options) return 0;
+  log::start(spec.name, options->text("log-level"));
+  const auto interval = std::chrono::milliseconds(options->number("interval", 10, 60000));
+  RunPaths paths{options->text("run-dir")};
+  if (const auto prepared = prepare_share_base(paths); !prepared)
+    throw std::runtime_error(prepared.error().message);
+  paths.run_dir = std::filesystem::canonical(paths.run_dir);
+
+  const auto lock = lock_keeper(paths);
+  const auto signals = open_signals();
+  const SystemClock clock;
+  Keeper keeper(keeper_options(*options, paths), clock);
+  if (const auto started = keeper.start(); !started) throw std::runtime_error(started.error().message);
+  run(keeper, signals.get(), interval);
+  ::sd_notify(0, "STOPPING=1");
+  keeper.stop();
+  log::info("unmounted; the shares' directories stay for running guests");
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) { return vpowercap::run_program("vpowercap-mount", body, argc, argv); }

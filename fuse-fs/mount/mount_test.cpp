@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: Apache-2.0
+// The two programs together, with a guest's view of what they do.
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <memory>
+#include <thread>
+
+#include "common/base/file.hpp"
+#include "common/share/mount_table.hpp"
+#include "common/share/share.hpp"
+#include "fuse-fs/mount/child.hpp"
+#include "fuse-fs/session/test_vm.hpp"
+#include "tests/support/guest_view.hpp"
+#include "tests/support/mount_sandbox.hpp"
+
+namespace vpowercap {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::GuestView;
+using testing::known_vm;
+using testing::unknown_vm;
+using testing::vm_record;
+
+constexpr auto energy = "intel-rapl:0/energy_uj";
+
+/// Waits for what must come about; a deadline far beyond what it takes.
+bool eventually(const std::function<bool()>& holds) {
+  for (int i = 0; i < 1500; ++i) {
+    if (holds()) return true;
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  return false;
+}
+
+class MountProgram : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    if (const auto reason = testing::enter_mount_sandbox(); !reason.empty()) GTEST_SKIP() << reason;
+    if (!UniqueFd(::open("/dev/fuse", O_RDWR | O_CLOEXEC))) GTEST_SKIP() << "cannot open /dev/fuse";
+    const char* program = std::getenv("VPOWERCAP_MOUNT");
+    const char* server = std::getenv("VPOWERCAP_FS");
+    if (program == nullptr || server == nullptr)
+      GTEST_SKIP() << "VPOWERCAP_MOUNT and VPOWERCAP_FS do not name the programs (run by meson test)";
+    dir_ = std::make_unique<testing::MountedTempDir>();
+    paths_.run_dir = dir_->path() + "/run";
+    ASSERT_EQ(::mkdir(paths_.run_dir.c_str(), 0755), 0);
+    command_ = {program,      "--run-dir",   paths_.run_dir, "--server", server,
+                "--interval", "20",          "--hung-after", "1",        "--forget-after",
+                "1",          "--log-level", "error"};
+    auto opened = LedgerWriter::open({.path = paths_.ledger(), .group = "vpowercap"});
+    ASSERT_TRUE(opened) << opened.error().message;
+    writer_ = std::make_unique<LedgerWriter>(std::move(*opened));
+    writer_->beat(SystemClock().now());
+  }
+  void TearDown() override { helper_.end(std::chrono::seconds(10)); }
+
+  void start() {
+    const auto started = helper_.start_program(command_, -1, Nanoseconds(0));
+    ASSERT_TRUE(started) << started.error().message;
+  }
+  void kill_helper(int signal) {
+    ASSERT_TRUE(helper_.running());
+    ::kill(helper_.pid(), signal);
+    ASSERT_TRUE(eventually([&] { return helper_.reap().has_value(); }));
+  }
+  void publish(const Uuid& uuid, std::uint64_t uj) {
+    ASSERT_TRUE(writer_->store_vm(vm_record(uuid, uj)));
+  }
+  [[nodiscard]] std::string read(const Uuid& uuid, const std::string& below) const {
+    const auto content = read_file_at(AT_FDCWD, paths_.source(uuid) + "/" + below);
+    return content ? *content : "error " + std::to_string(content.error().code);
+  }
+  [[nodiscard]] bool reads(const Uuid& uuid, const std::string& content) const {
+    return eventually([&] { return read(uuid, energy) == content; });
+  }
+  /// The helper's children; the server is the one that runs vpowercap-fs.
+  [[nodiscard]] pid_t server_pid() const {
+    for (const auto& entry : fs::directory_iterator("/proc")) {
+      std::ifstream stat(entry.path() / "stat");
+      pid_t pid = 0;
+      std::string name;
+      std::string state;
+      pid_t parent = 0;
+      if (stat >> pid >> name >> state >> parent; parent == helper_.pid() && name == "(vpowercap-fs)")
+        return pid;
+    }
+    return -1;
+  }
+  [[nodiscard]] std::size_t fuse_mounts() const {
+    const auto table = read_mount_table().value();
+    return std::ranges::count_if(table, [&](const auto& entry) {
+      return entry.type == "fuse.vpowercap" && entry.mount_point.starts_with(paths_.run_dir);
+    });
+  }
+
+  std::unique_ptr<testing::MountedTempDir> dir_;
+  RunPaths paths_;
+  std::vector<std::string> command_;
+  std::unique_ptr<LedgerWriter> writer_;
+  Child helper_;
+};
+
+TEST_F(MountProgram, ConnectsTheShareOfEachVmToItsTree) {
+  publish(known_vm, 5'000'000);
+  start();
+  EXPECT_TRUE(reads(known_vm, "5000000\n"));
+  EXPECT_EQ(read(known_vm, "intel-rapl/intel-rapl:1/intel-rapl:1:0/name"), "core\n");
+  publish(unknown_vm, 6'000'000);
+  EXPECT_TRUE(reads(unknown_vm, "6000000\n"));
+  EXPECT_EQ(fs::read_symlink(paths_.source(known_vm) + "/intel-rapl:1:0"),
+            "intel-rapl/intel-rapl:1/intel-rapl:1:0");
+  EXPECT_EQ(::open((paths_.source(known_vm) + "/intel-rapl:0/enabled").c_str(), O_RDWR), -1);
+  EXPECT_EQ(errno, EROFS);
+}
+
+TEST_F(MountProgram, TheServerHasNoPrivileges) {
+  publish(known_vm, 5'000'000);
+  start();
+  ASSERT_TRUE(reads(known_vm, "5000000\n"));
+  const auto status =
+      read_file_at(AT_FDCWD, "/proc/" + std::to_string(server_pid()) + "/status").value();
+  EXPECT_NE(status.find("\nUid:\t65534\t65534\t65534\t65534\n"), std::string::npos) << status;
+  EXPECT_NE(status.find("\nCapPrm:\t0000000000000000\nCapEff:\t0000000000000000\n"), std::string::npos);
+  EXPECT_NE(status.find("\nNoNewPrivs:\t1\n"), std::string::npos);
+}
+
+TEST_F(MountProgram, AHooksDirectoryGetsATreeThatFillsWhenTheVmIsKnown) {
+  start();
+  ASSERT_TRUE(prepare_share_base(paths_));
+  ASSERT_TRUE(make_vm_share(paths_, unknown_vm));
+  GuestView guest(paths_.source(unknown_vm));
+  EXPECT_TRUE(eventually([&] { return guest.read("intel-rapl/enabled") == "1\n"; }));
+  EXPECT_EQ(guest.read(energy), "error 2");
+  publish(unknown_vm, 7'000'000);
+  EXPECT_TRUE(eventually([&] { return guest.read(energy) == "7000000\n"; }));
+}
+
+TEST_F(MountProgram, TotalLossHealsInTheSamePlace) {
+  publish(known_vm, 5'000'000);
+  start();
+  ASSERT_TRUE(reads(known_vm, "5000000\n"));
+  GuestView guest(paths_.source(known_vm));
+  EXPECT_EQ(guest.read(energy), "5000000\n");
+  const auto server = server_pid();
+  ASSERT_GT(server, 0);
+  kill_helper(SIGKILL);
+  EXPECT_TRUE(eventually([&] { return ::kill(server, 0) != 0; })) << "the server outlived its helper";
+  EXPECT_EQ(guest.read(energy).substr(0, 5), "error");
+  publish(known_vm, 6'000'000);
+  start();
+  EXPECT_TRUE(reads(known_vm, "6000000\n"));
+  EXPECT_TRUE(eventually([&] { return guest.read(energy) == "6000000\n"; })) << guest.read(energy);
+  EXPECT_EQ(fuse_mounts(), 3u) << "dead mounts were left";
+}
+
+TEST_F(MountProgram, AKilledServerIsReplaced) {
+  publish(known_vm, 5'000'000);
+  start();
+  ASSERT_TRUE(reads(known_vm, "5000000\n"));
+  GuestView guest(paths_.source(known_vm));
+  for (std::uint64_t value = 6'000'000; value < 9'000'000; value += 1'000'000) {
+    const auto server = server_pid();
+    ASSERT_GT(server, 0);
+    ::kill(server, SIGKILL);
+    publish(known_vm, value);
+    EXPECT_TRUE(eventually([&] { return guest.read(energy) == std::to_string(value) + "\n"; }));
+    EXPECT_NE(server_pid(), server);
+  }
+  EXPECT_EQ(fuse_mounts(), 3u);
+}
+
+TEST_F(MountProgram, ALostMountOrBindIsMadeAnew) {
+  publish(known_vm, 5'000'000);
+  start();
+  ASSERT_TRUE(reads(known_vm, "5000000\n"));
+  ASSERT_EQ(
+      ::umount2((paths_.share_rw() + "/" + known_vm.to_string() + "/intel-rapl").c_str(), MNT_DETACH),
+      0);
+  EXPECT_TRUE(reads(known_vm, "5000000\n"));
+  ASSERT_EQ(::umount2(paths_.fs().c_str(), MNT_DETACH), 0);
+  EXPECT_TRUE(eventually([&] { return fuse_mounts() == 3; }));
+  EXPECT_TRUE(reads(known_vm, "5000000\n"));
+}
+
+TEST_F(MountProgram, LeavingKeepsThePlainDirectoriesAlone) {
+  publish(known_vm, 5'000'000);
+  start();
+  ASSERT_TRUE(reads(known_vm, "5000000\n"));
+  GuestView guest(paths_.source(known_vm));
+  ::kill(helper_.pid(), SIGHUP);
+  EXPECT_TRUE(reads(known_vm, "5000000\n"));
+  const auto server = server_pid();
+  kill_helper(SIGTERM);
+  EXPECT_NE(::kill(server, 0), 0);
+  EXPECT_EQ(fuse_mounts(), 0u);
+  EXPECT_EQ(guest.read(energy), "error 2");
+  EXPECT_TRUE(fs::is_empty(paths_.source(known_vm) + "/intel-rapl"));
+  EXPECT_TRUE(fs::is_symlink(paths_.source(known_vm) + "/intel-rapl:0"));
+}
+
+TEST_F(MountProgram, AHungServerIsReplacedAndHoldsUpNobody) {
+  publish(known_vm, 5'000'000);
+  start();
+  ASSERT_TRUE(reads(known_vm, "5000000\n"));
+  const auto hung = server_pid();
+  ::kill(hung, SIGSTOP);
+  publish(unknown_vm, 6'000'000);  // its bind is what is not answered
+  EXPECT_TRUE(eventually([&] { return fs::exists(paths_.source(unknown_vm)); }));
+  EXPECT_TRUE(eventually([&] { return ::kill(hung, 0) != 0; }));
+  EXPECT_TRUE(reads(unknown_vm, "6000000\n"));
+  EXPECT_TRUE(reads(known_vm, "5000000\n"));
+  ::kill(server_pid(), SIGSTOP);
+  kill_helper(SIGTERM);
+  EXPECT_EQ(fuse_mounts(), 0u);
+}
+
+TEST_F(MountProgram, ForgetsAVmThatTheLedgerDropped) {
+  publish(known_vm, 5'000'000);
+  publish(unknown_vm, 6'000'000);
+  start();
+  ASSERT_TRUE(reads(known_vm, "5000000\n"));
+  ASSERT_TRUE(reads(unknown_vm, "6000000\n"));
+  writer_->drop_vm(known_vm);
+  EXPECT_TRUE(eventually([&] { return !fs::exists(paths_.source(known_vm)); }));
+  EXPECT_TRUE(reads(unknown_vm, "6000000\n"));
+  publish(known_vm, 7'000'000);
+  EXPECT_TRUE(reads(known_vm, "7000000\n"));
+}
+
+TEST_F(MountProgram, ASecondOneIsRefused) {
+  start();
+  ASSERT_TRUE(eventually([&] { return fuse_mounts() == 1; }));
+  Child second;
+  ASSERT_TRUE(second.start_program(command_, -1, Nanoseconds(0)));
+  std::optional<std::string> ended;
+  EXPECT_TRUE(eventually([&] { return (ended = second.reap()).has_value(); }));
+  EXPECT_EQ(ended, "exited with 1");
+  EXPECT_EQ(fuse_mounts(), 1u);
+}
+
+}  // namespace
+}  // namespace vpowercap

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+// The file system of all VMs by inode numbers: what each request means, without its protocol.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/base/result.hpp"
+#include "fuse-fs/session/ledger_source.hpp"
+#include "fuse-fs/tree/vm_tree.hpp"
+
+namespace vpowercap {
+
+struct Inode {
+  NodeId id = root_id;
+  Attributes attributes;
+  bool changing = false;  ///< energy_uj: nothing about it may be cached
+};
+
+/// An entry of a listing.
+struct ListedInode {
+  std::string name;
+  Inode inode;
+  std::uint64_t position = 0;  ///< where to go on after this entry; never 0
+  bool is_dot = false;         ///< "." or ".."
+};
+
+/// Answers from the ledger alone and keeps nothing between requests: any other instance, in a process
+/// started later or of a newer version, gives the same answers to the same numbers.
+/// The root lists the VMs that the ledger knows; every other UUID in canonical form can be looked up
+/// too and has the tree of an unknown VM, so that a VM may start before it is known. Thread-safe.
+class Filesystem {
+ public:
+  explicit Filesystem(LedgerSource& ledger) : ledger_(ledger) {}
+
+  /// Errors of all members: ENOENT (no such name, or a file of a VM or zone that is gone), ESTALE (see
+  /// owner_of()).
+  [[nodiscard]] Result<Inode> lookup(NodeId parent, std::string_view name) const;
+  [[nodiscard]] Result<Inode> inode(NodeId id) const;
+  /// Errors: also EINVAL for what is no link.
+  [[nodiscard]] Result<std::string> link_target(NodeId id) const;
+  /// The whole content at this moment. Values change at grid instants only, so a reader that takes a
+  /// file in pieces sees one value unless it reads across such an instant; one read of 32 bytes holds
+  /// any of our files whole. Errors: also EISDIR, EINVAL, ENODATA (energy_uj while the daemon is
+  /// silent).
+  [[nodiscard]] Result<std::string> content(NodeId id) const;
+  /// Entries behind `position` (0: from the start), "." and ".." first. Errors: also ENOTDIR.
+  [[nodiscard]] Result<std::vector<ListedInode>> list(NodeId id, std::uint64_t position) const;
+
+ private:
+  struct Vm;
+  [[nodiscard]] Result<Vm> vm_of(NodeId id) const;
+  [[nodiscard]] Result<Inode> lookup_vm(std::string_view name) const;
+  [[nodiscard]] std::vector<ListedInode> list_root() const;
+
+  LedgerSource& ledger_;
+};
+
+}  // namespace vpowercap

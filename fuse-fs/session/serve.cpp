@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+// The loop that reads requests, on a libfuse session without a mount of its own.
+#include "fuse-fs/session/serve.hpp"
+
+#include <sys/mman.h>
+
+#include <atomic>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "fuse-fs/session/operations.hpp"
+
+namespace vpowercap {
+namespace {
+
+/// Room for max_write of operations.cpp and any header. The kernel refuses reads with less.
+constexpr std::size_t buffer_size = 65536;
+
+/// Where a thread receives its requests. Faulted in beforehand: a fault while the kernel copies a
+/// request into a dying server would cost its sender an EIO. A thread has one request at a time, so
+/// this is also what a successor would have to answer again, once buffers are shared with it.
+class RequestSlot {
+ public:
+  RequestSlot()
+      : memory_(::mmap(nullptr, buffer_size, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0)) {
+    if (memory_ == MAP_FAILED) throw std::bad_alloc();
+  }
+  ~RequestSlot() { ::munmap(memory_, buffer_size); }
+  RequestSlot(const RequestSlot&) = delete;
+  RequestSlot& operator=(const RequestSlot&) = delete;
+  [[nodiscard]] void* data() const { return memory_; }
+
+ private:
+  void* memory_;
+};
+
+/// Receives and answers one request. False once the file system is unmounted, an error code where
+/// reading fails for another reason.
+Result<bool> serve_one(fuse_session* session, const RequestSlot& slot) {
+  const auto size = ::read(fuse_session_fd(session), slot.data(), buffer_size);
+  if (size < 0) {
+    // ENOENT: the sender gave up between our waking and reading.
+    if (errno == EINTR || errno == EAGAIN || errno == ENOENT) return true;
+    if (errno == ENODEV || errno == ECONNABORTED) return false;
+    return fail_errno(errno, "cannot read requests from /dev/fuse");
+  }
+  fuse_buf buffer{};
+  buffer.size = static_cast<std::size_t>(size);
+  buffer.mem = slot.data();
+  fuse_session_process_buf(session, &buffer);
+  return fuse_session_exited(session) == 0;
+}
+
+}  // namespace
+
+Result<void> serve(UniqueFd fuse_fd, const Filesystem& filesystem, unsigned threads) {
+  char name[] = "vpowercap-fs";
+  char* argv[] = {name, nullptr};
+  fuse_args arguments = FUSE_ARGS_INIT(1, argv);
+  auto* user_data = const_cast<Filesystem*>(&filesystem);  // NOLINT: comes back as const
+  const auto& operations = fuse_operations();
+  const std::unique_ptr<fuse_session, decltype(&fuse_session_destroy)> session(
+      fuse_session_new(&arguments, &operations, sizeof operations, user_data), &fuse_session_destroy);
+  fuse_opt_free_args(&arguments);
+  if (!session) return fail(EIO, "libfuse makes no session");
+  const auto path = "/dev/fd/" + std::to_string(fuse_fd.get());
+  if (fuse_session_mount(session.get(), path.c_str()) != 0)
+    return fail(EIO, "libfuse does not take the descriptor " + path);
+  fuse_fd.release();  // the session closes it
+
+  std::vector<std::unique_ptr<RequestSlot>> slots;
+  for (unsigned i = 0; i < std::max(threads, 1u); ++i) slots.push_back(std::make_unique<RequestSlot>());
+  // The first request is INIT, before which the kernel sends no other. (A successor on the same
+  // descriptor would be given the recorded INIT here instead.)
+  auto first = serve_one(session.get(), *slots.front());
+  if (!first) return tl::unexpected(first.error());
+
+  std::atomic<int> code = 0;
+  const auto work = [&](const RequestSlot& slot) {
+    for (auto more = Result<bool>(true); more && *more;) {
+      more = serve_one(session.get(), slot);
+      if (!more) code = more.error().code;
+    }
+  };
+  std::vector<std::jthread> workers;
+  for (std::size_t i = 1; i < slots.size() && *first; ++i)
+    workers.emplace_back([&work, &slot = *slots[i]] { work(slot); });
+  if (*first) work(*slots.front());
+  workers.clear();
+  if (code != 0) return fail_errno(code, "cannot read requests from /dev/fuse");
+  return {};
+}
+
+}  // namespace vpowercap
