@@ -44,7 +44,8 @@ const ProgramSpec spec{
             {"interval", "MS", "500", "Time between two looks at what is missing, 10 to 60000 ms.",
              false},
             {"hung-after", "SECONDS", "10",
-             "A server that leaves a bind unanswered for so long is replaced, 1 to 600.", false},
+             "A server that leaves a request of ours unanswered for so long is replaced, 1 to 600 s.",
+             false},
             {"forget-after", "SECONDS", "60",
              "A VM's directory is removed when the ledger has not known the VM for so long, 1 to "
              "86400.",

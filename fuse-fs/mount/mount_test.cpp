@@ -221,6 +221,16 @@ TEST_F(MountProgram, AHungServerIsReplacedAndHoldsUpNobody) {
   EXPECT_EQ(fuse_mounts(), 0u);
 }
 
+TEST_F(MountProgram, AHungServerIsNoticedWithoutANewVm) {
+  publish(known_vm, 5'000'000);
+  start();
+  ASSERT_TRUE(reads(known_vm, "5000000\n"));
+  const auto hung = server_pid();
+  ::kill(hung, SIGSTOP);
+  EXPECT_TRUE(eventually([&] { return ::kill(hung, 0) != 0; }));
+  EXPECT_TRUE(reads(known_vm, "5000000\n"));
+}
+
 TEST_F(MountProgram, ForgetsAVmThatTheLedgerDropped) {
   publish(known_vm, 5'000'000);
   publish(unknown_vm, 6'000'000);
