@@ -44,6 +44,17 @@ Result<std::string_view> pread_whole(int fd, std::span<char> buffer) {
   return fail(EFBIG, "longer than " + std::to_string(buffer.size() - 1) + " bytes");
 }
 
+Result<std::string_view> pread_line(int fd, std::span<char> buffer) {
+  for (;;) {
+    const ssize_t got = ::pread(fd, buffer.data(), buffer.size(), 0);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return fail_errno(errno, "read failed");
+    const auto have = static_cast<std::size_t>(got);
+    if (have < buffer.size()) return std::string_view(buffer.data(), have);
+    return fail(EFBIG, "longer than " + std::to_string(buffer.size() - 1) + " bytes");
+  }
+}
+
 Result<void> write_all(int fd, std::string_view data) {
   while (!data.empty()) {
     const ssize_t put = ::write(fd, data.data(), data.size());

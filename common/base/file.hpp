@@ -24,6 +24,10 @@ Result<std::string> read_file_at(int dir_fd, const std::string& path, std::size_
 /// Returns the bytes read. Errors: those of pread; EFBIG when `buffer` was filled to the brim.
 Result<std::string_view> pread_whole(int fd, std::span<char> buffer);
 
+/// As pread_whole with one pread and no second one to see the end: for one-line attributes, which the
+/// kernel gives whole to any read with room for them. The caller checks that the newline is there.
+Result<std::string_view> pread_line(int fd, std::span<char> buffer);
+
 /// Writes all of `data` to `fd`. Errors: those of write.
 Result<void> write_all(int fd, std::string_view data);
 

@@ -48,6 +48,21 @@ TEST(PreadWhole, ReadsAKeptDescriptorAfresh) {
   EXPECT_EQ(*pread_whole(fd->get(), buffer), "22\n");
 }
 
+TEST(PreadLine, ReadsAKeptDescriptorAfreshAndRefusesWhatMayBeCut) {
+  const testing::TempDir dir;
+  dir.write("counter", "1\n");
+  const auto fd = open_at(AT_FDCWD, dir.path("counter"), O_RDONLY);
+  ASSERT_TRUE(fd);
+  std::array<char, 4> buffer;
+  EXPECT_EQ(*pread_line(fd->get(), buffer), "1\n");
+  dir.write("counter", "22\n");
+  EXPECT_EQ(*pread_line(fd->get(), buffer), "22\n");
+  dir.write("counter", "333\n");
+  EXPECT_EQ(pread_line(fd->get(), buffer).error().code, EFBIG);
+  dir.write("counter", "");
+  EXPECT_EQ(*pread_line(fd->get(), buffer), "");
+}
+
 TEST(Printable, EscapesWhatATerminalWouldObey) {
   EXPECT_EQ(printable("vm\n\x1b[31m\"x\""), "vm\\x0a\\x1b[31m\\x22x\\x22");
   EXPECT_EQ(printable("größe"), "größe");

@@ -16,6 +16,7 @@ namespace vpowercap {
 
 inline constexpr std::uint32_t ledger_version = 1;
 inline constexpr std::uint32_t max_host_zones = 64;
+inline constexpr std::uint32_t max_host_packages = 64;
 inline constexpr std::uint32_t max_vms = 512;
 
 /// Zero-terminated text of at most N-1 bytes.
@@ -60,6 +61,8 @@ struct HostRecord {
   std::uint32_t zone_count = 0;
   std::uint32_t packages = 1;
   std::uint32_t cpus = 1;
+  /// Busy CPU time per package up to the last tick (/proc/stat), for a writer that takes over.
+  std::array<std::uint64_t, max_host_packages> busy_mark_ns{};
   std::array<HostZoneRecord, max_host_zones> zones{};
 };
 
@@ -85,7 +88,9 @@ struct VmRecord {
   VmState state = VmState::free;
   Method method = Method::rapl;
   std::uint32_t vcpus = 0;
-  std::uint32_t sockets = 0;      ///< virtual package zones shown, 1..max_virtual_sockets
+  std::uint32_t sockets = 0;        ///< virtual package zones shown, 1..max_virtual_sockets
+  std::uint32_t guest_sockets = 0;  ///< sockets of the guest's CPU topology
+  std::uint32_t reserved = 0;
   std::uint32_t domain_mask = 0;  ///< bit d set: the domain EnergyDomain(d) is attributed
   std::uint32_t energy_mode = 0400;
   IdlePolicy idle_policy = IdlePolicy::reserved;

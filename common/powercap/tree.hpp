@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "common/base/result.hpp"
@@ -25,22 +26,31 @@ struct ZoneInfo {
 /// One zone with its `energy_uj` kept open. Move-only; not thread-safe.
 class PowercapZone {
  public:
-  PowercapZone(ZoneInfo info, UniqueFd energy) : info_(std::move(info)), energy_(std::move(energy)) {}
+  /// `energy` is the opened file at `energy_path`; the path serves messages only.
+  PowercapZone(ZoneInfo info, std::string energy_path, UniqueFd energy)
+      : info_(std::move(info)), energy_path_(std::move(energy_path)), energy_(std::move(energy)) {}
 
   [[nodiscard]] const ZoneInfo& info() const { return info_; }
   /// The counter now, in microjoules, 0 to max_energy_range_uj. Errors name the file: those of the
-  /// read, EINVAL and ERANGE for content that is no counter value.
+  /// read, EINVAL and ERANGE for content that is no counter value. A number without newline is none:
+  /// the kernel always writes one, so what lacks it is torn or not the kernel's.
   [[nodiscard]] Result<std::uint64_t> read_energy() const;
 
  private:
   ZoneInfo info_;
+  std::string energy_path_;
   UniqueFd energy_;
 };
 
-/// What a scan found: usable zones, and one error naming the file for each zone that is not.
+/// Why a zone cannot be used, naming the file.
+struct ZoneProblem : Error {
+  std::string id;  ///< the zone's directory; empty when the class directory itself is the trouble
+};
+
+/// What a scan found: usable zones, and one problem for each zone that is not.
 struct PowercapScan {
   std::vector<PowercapZone> zones;
-  std::vector<Error> problems;
+  std::vector<ZoneProblem> problems;
 };
 
 /// Finds all zones below the powercap class directory `path` (flat entries `<type>:<i>[:<j>]`, links

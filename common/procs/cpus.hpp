@@ -20,7 +20,8 @@ struct CpuMap {
 };
 
 /// Reads devices/system/cpu/cpu*/topology/physical_package_id below `sysfs_root`. A negative or absent
-/// id counts as package 0. Errors: ENOENT when there are no CPUs to be seen.
+/// id counts as package 0. CPUs whose `online` file says 0 are left out.
+/// Errors: ENOENT when there are no CPUs to be seen; EPROTO naming a malformed file.
 Result<CpuMap> read_cpu_map(const std::string& sysfs_root);
 
 /// Busy time of each CPU since boot in ns: user + nice + system + irq + softirq + steal of `stat` below

@@ -32,11 +32,14 @@ class VmProcess {
   VmProcess& operator=(VmProcess&&) noexcept;
   ~VmProcess();
 
-  /// All threads now. A thread that ended since keeps nothing here; see `ended_ns`.
-  /// Errors: ESRCH when the process is gone.
+  /// All threads now, by rising TID. A thread that ended since keeps nothing here; see `ended_ns`.
+  /// A thread that cannot be read now is there with what was last seen of it, or left out when nothing
+  /// was; see `take_problems`. Errors: ESRCH when the process is gone.
   Result<std::vector<ThreadWork>> sample();
   /// Work last seen of threads that have ended since open(): add it so that sums never go back.
   [[nodiscard]] std::uint64_t ended_ns() const;
+  /// Threads that could not be read since the last call, each naming its file, once per outage.
+  [[nodiscard]] std::vector<Error> take_problems();
 
  private:
   struct State;

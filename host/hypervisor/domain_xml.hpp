@@ -2,6 +2,7 @@
 // What a libvirt domain XML says that matters here.
 #pragma once
 
+#include <optional>
 #include <string_view>
 
 #include "common/base/result.hpp"
@@ -16,5 +17,10 @@ inline constexpr std::string_view metadata_namespace = "urn:vpowercap:domain:1";
 /// `defaults` are the settings that metadata may change. pid and pid_start_ticks stay 0; the state is
 /// `starting`. Errors: EPROTO naming the element.
 Result<VmDescription> parse_domain_xml(std::string_view xml, const VmSettings& defaults);
+
+/// As above, but broken metadata only leaves a `metadata_problem` and the defaults: a slip in a setting
+/// must not take a running VM out of the account.
+Result<VmDescription> parse_domain_xml(std::string_view xml, const VmSettings& defaults,
+                                       std::optional<Error>& metadata_problem);
 
 }  // namespace vpowercap

@@ -20,11 +20,14 @@ struct LibvirtWatchOptions {
 };
 
 /// Keeps a read-only connection to libvirt in a thread of its own; connects again with back-off.
+/// One per process at a time: the thread runs libvirt's default event loop.
 class LibvirtWatch {
  public:
   struct Callbacks {
     /// All running VMs, with PID and start time; after each change and at least every ten seconds.
-    /// Called on the watch's thread. Not called while libvirt cannot be reached: nothing is known then.
+    /// A VM whose QEMU is about to start has PID 0 and the state `starting`.
+    /// Called on the watch's thread, none after the destructor. Not called while libvirt cannot be
+    /// reached: nothing is known then.
     std::function<void(std::vector<VmDescription>)> on_vms;
     /// State of the connection and oddities of single VMs, each a line for the log.
     std::function<void(const Error&)> on_problem;
@@ -32,7 +35,7 @@ class LibvirtWatch {
   };
 
   LibvirtWatch(LibvirtWatchOptions options, Callbacks callbacks);
-  ~LibvirtWatch();  ///< ends the thread
+  ~LibvirtWatch();  ///< ends the thread; leaves it behind after 2 s within a hung libvirtd
   LibvirtWatch(const LibvirtWatch&) = delete;
   LibvirtWatch& operator=(const LibvirtWatch&) = delete;
 
@@ -41,7 +44,7 @@ class LibvirtWatch {
 
  private:
   struct Impl;
-  std::unique_ptr<Impl> impl_;
+  std::shared_ptr<Impl> impl_;  ///< shared with the thread
 };
 
 }  // namespace vpowercap

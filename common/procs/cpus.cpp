@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+// CPUs from sysfs, their busy time from /proc/stat.
+#include "common/procs/cpus.hpp"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <charconv>
+#include <limits>
+#include <memory>
+#include <optional>
+#include <string_view>
+
+#include "common/base/file.hpp"
+
+namespace vpowercap {
+namespace {
+
+/// The N of "cpuN" and nothing else.
+std::optional<std::uint32_t> parse_cpu(std::string_view name) {
+  constexpr std::string_view prefix = "cpu";
+  if (!name.starts_with(prefix)) return std::nullopt;
+  name.remove_prefix(prefix.size());
+  std::uint32_t cpu = 0;
+  const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), cpu);
+  if (error != std::errc() || end != name.data() + name.size()) return std::nullopt;
+  return cpu;
+}
+
+/// The package of the CPU in `directory`; nullopt when it is offline.
+Result<std::optional<std::uint32_t>> read_package(const std::string& directory) {
+  // The first CPU often has no `online` because it cannot be taken offline.
+  const auto online = read_file_at(AT_FDCWD, directory + "/online", 64);
+  if (online && *online == "0\n") return std::nullopt;
+  const std::string path = directory + "/topology/physical_package_id";
+  const auto text = read_file_at(AT_FDCWD, path, 64);
+  if (!text && text.error().code == ENOENT) return 0;
+  if (!text) return tl::unexpected(text.error());
+  if (text->starts_with('-')) return 0;
+  const auto package = parse_u64(*text);
+  if (!package) return fail(EPROTO, path + " " + package.error().message);
+  if (*package > std::numeric_limits<std::uint32_t>::max())
+    return fail(EPROTO, path + " holds " + std::to_string(*package) + ", which is no package");
+  return static_cast<std::uint32_t>(*package);
+}
+
+/// Sum of the busy fields of one line of /proc/stat, behind its "cpuN ", in clock ticks.
+Result<std::uint64_t> busy_ticks(std::string_view line) {
+  // user nice system idle iowait irq softirq steal; guest and guest_nice are within user and nice.
+  constexpr bool busy[] = {true, true, true, false, false, true, true, true};
+  constexpr unsigned fewest = 4;  // what every kernel has
+  std::uint64_t sum = 0;
+  unsigned at = 0;
+  for (; at < std::size(busy) && !line.empty(); ++at) {
+    const std::size_t end = std::min(line.find(' '), line.size());
+    const auto ticks = parse_u64(line.substr(0, end));
+    if (!ticks) return fail(EPROTO, ticks.error().message);
+    if (busy[at] && __builtin_add_overflow(sum, *ticks, &sum))
+      return fail(EPROTO, "holds more time than can be counted");
+    line.remove_prefix(std::min(end + 1, line.size()));
+  }
+  if (at < fewest) return fail(EPROTO, "has too few fields");
+  return sum;
+}
+
+}  // namespace
+
+std::uint32_t CpuMap::package(std::uint32_t cpu) const {
+  const auto found = package_of.find(cpu);
+  return found == package_of.end() ? 0 : found->second;
+}
+
+std::uint32_t CpuMap::cpus_in(std::uint32_t package) const {
+  return static_cast<std::uint32_t>(
+      std::count_if(package_of.begin(), package_of.end(),
+                    [package](const auto& entry) { return entry.second == package; }));
+}
+
+Result<CpuMap> read_cpu_map(const std::string& sysfs_root) {
+  const std::string path = sysfs_root + "/devices/system/cpu";
+  const std::unique_ptr<DIR, int (*)(DIR*)> directory(::opendir(path.c_str()), &::closedir);
+  if (!directory) return fail_errno(errno, "cannot list " + path);
+  CpuMap map;
+  for (;;) {
+    errno = 0;
+    const dirent* const entry = ::readdir(directory.get());
+    if (entry == nullptr) break;
+    const auto cpu = parse_cpu(entry->d_name);
+    if (!cpu) continue;
+    const auto package = read_package(path + "/" + entry->d_name);
+    if (!package) return tl::unexpected(package.error());
+    if (*package) map.package_of[*cpu] = **package;
+  }
+  if (errno != 0) return fail_errno(errno, "cannot list all of " + path);
+  if (map.package_of.empty()) return fail(ENOENT, path + " shows no online CPU");
+  return map;
+}
+
+Result<std::map<std::uint32_t, std::uint64_t>> read_cpu_busy_ns(const std::string& proc_root) {
+  const std::string path = proc_root + "/stat";
+  // Large machines print far more than 64 KiB of interrupt counts behind the CPUs.
+  const auto text = read_file_at(AT_FDCWD, path, std::size_t{16} << 20);
+  if (!text) return tl::unexpected(text.error());
+  static const auto tick_ns = static_cast<std::uint64_t>(1'000'000'000 / ::sysconf(_SC_CLK_TCK));
+  std::map<std::uint32_t, std::uint64_t> busy;
+  std::string_view rest = *text;
+  while (rest.starts_with("cpu")) {
+    const std::size_t end = rest.find('\n');
+    if (end == std::string_view::npos) return fail(EPROTO, path + " ends within a line");
+    const std::string_view line = rest.substr(0, end);
+    rest.remove_prefix(end + 1);
+    const std::size_t blank = std::min(line.find(' '), line.size());
+    const auto cpu = parse_cpu(line.substr(0, blank));
+    if (!cpu) continue;  // the sum of all, "cpu"
+    const auto ticks = busy_ticks(line.substr(std::min(blank + 1, line.size())));
+    if (!ticks)
+      return fail(EPROTO,
+                  path + ", " + std::string(line.substr(0, blank)) + ": " + ticks.error().message);
+    if (__builtin_mul_overflow(*ticks, tick_ns, &busy[*cpu]))
+      return fail(EPROTO, path + ", " + std::string(line.substr(0, blank)) +
+                              ": holds more time than can be counted");
+  }
+  if (busy.empty()) return fail(EPROTO, path + " shows no CPU");
+  return busy;
+}
+
+}  // namespace vpowercap

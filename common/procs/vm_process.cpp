@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: Apache-2.0
+// Sampling of a process's threads through kept descriptors.
+#include "common/procs/vm_process.hpp"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <iterator>
+#include <limits>
+#include <map>
+#include <string_view>
+#include <utility>
+
+#include "common/base/file.hpp"
+#include "common/base/unique_fd.hpp"
+#include "common/procs/process_files.hpp"
+#include "common/procs/stat_line.hpp"
+
+namespace vpowercap {
+namespace {
+
+/// A thread with its files. On procfs an open file stays with its thread: when that has ended, reads
+/// fail with ESRCH, also when another thread has got its TID since.
+struct Thread {
+  UniqueFd schedstat;
+  UniqueFd stat;
+  std::optional<ThreadWork> last;
+  bool troubled = false;
+};
+
+std::optional<std::int64_t> parse_tid(std::string_view name) {
+  std::int64_t tid = 0;
+  const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), tid);
+  if (error != std::errc() || end != name.data() + name.size() || tid <= 0) return std::nullopt;
+  return tid;
+}
+
+}  // namespace
+
+struct VmProcess::State {
+  std::string directory;  // for messages
+  std::unique_ptr<DIR, int (*)(DIR*)> tasks{nullptr, &::closedir};
+  std::map<std::int64_t, Thread> threads;
+  std::uint64_t ended_ns = 0;
+  std::vector<Error> problems;
+
+  [[nodiscard]] std::string path(std::int64_t tid, std::string_view file) const {
+    return directory + "/task/" + std::to_string(tid) + "/" + std::string(file);
+  }
+  [[nodiscard]] Error gone() const { return {ESRCH, "process " + directory + " has ended"}; }
+
+  Result<std::vector<std::int64_t>> list();
+  Result<UniqueFd> open(std::int64_t tid, const char* file) const;
+  Result<void> open_files(std::int64_t tid, Thread& thread) const;
+  Result<ThreadWork> read(std::int64_t tid, const Thread& thread) const;
+  /// Opens what is not open and reads. Errors: ESRCH when the thread has ended.
+  Result<ThreadWork> visit(std::int64_t tid, Thread& thread) const;
+  void retire(Thread& thread);
+  std::optional<ThreadWork> settle(std::int64_t tid, Thread& thread, Result<ThreadWork> work);
+};
+
+Result<std::vector<std::int64_t>> VmProcess::State::list() {
+  std::vector<std::int64_t> tids;
+  ::rewinddir(tasks.get());
+  for (;;) {
+    errno = 0;
+    const dirent* const entry = ::readdir(tasks.get());
+    if (entry == nullptr) break;
+    if (const auto tid = parse_tid(entry->d_name)) tids.push_back(*tid);
+  }
+  if (errno != 0 && !has_ended(errno)) return fail_errno(errno, "cannot list " + directory + "/task");
+  if (errno != 0 || tids.empty()) return tl::unexpected(gone());
+  std::sort(tids.begin(), tids.end());
+  return tids;
+}
+
+Result<UniqueFd> VmProcess::State::open(std::int64_t tid, const char* file) const {
+  const int task = ::dirfd(tasks.get());
+  auto fd = open_at(task, std::to_string(tid) + "/" + file, O_RDONLY);
+  if (fd) return fd;
+  const int code = fd.error().code;
+  // Without schedstat in the kernel a thread that lives must not pass as one that has ended.
+  const bool lives = ::faccessat(task, std::to_string(tid).c_str(), F_OK, 0) == 0;
+  if (has_ended(code) && !lives) return fail(ESRCH, path(tid, file) + " is gone");
+  return fail_errno(code == ESRCH ? ENOENT : code, "cannot open " + path(tid, file));
+}
+
+Result<void> VmProcess::State::open_files(std::int64_t tid, Thread& thread) const {
+  auto schedstat = open(tid, "schedstat");
+  if (!schedstat) return tl::unexpected(schedstat.error());
+  auto stat = open(tid, "stat");
+  if (!stat) return tl::unexpected(stat.error());
+  thread.schedstat = std::move(*schedstat);
+  thread.stat = std::move(*stat);
+  return {};
+}
+
+Result<ThreadWork> VmProcess::State::read(std::int64_t tid, const Thread& thread) const {
+  std::array<char, proc_line_bytes> buffer;
+  const auto schedstat = pread_line(thread.schedstat.get(), buffer);
+  if (!schedstat)
+    return fail(schedstat.error().code, path(tid, "schedstat") + ": " + schedstat.error().message);
+  if (!schedstat->ends_with('\n'))
+    return fail(EPROTO, path(tid, "schedstat") + " holds \"" + printable(*schedstat) +
+                            "\", which is no whole line");
+  const auto run_ns = parse_u64(schedstat->substr(0, schedstat->find_first_of(" \n")));
+  if (!run_ns) return fail(EPROTO, path(tid, "schedstat") + " " + run_ns.error().message);
+
+  // A thread that has not run since is where it was: reading its stat would cost four times as much.
+  if (thread.last && thread.last->run_ns == *run_ns) return *thread.last;
+
+  const auto text = pread_line(thread.stat.get(), buffer);
+  if (!text) return fail(text.error().code, path(tid, "stat") + ": " + text.error().message);
+  const auto line = StatLine::parse(*text);
+  if (!line) return fail(EPROTO, path(tid, "stat") + " " + line.error().message);
+  const auto cpu = line->field(39);
+  if (!cpu) return fail(EPROTO, path(tid, "stat") + " " + cpu.error().message);
+  if (*cpu > std::numeric_limits<std::uint32_t>::max())
+    return fail(EPROTO, path(tid, "stat") + " field 39 is no CPU number");
+  return ThreadWork{tid, vcpu_of(line->comm()), *run_ns, static_cast<std::uint32_t>(*cpu)};
+}
+
+Result<ThreadWork> VmProcess::State::visit(std::int64_t tid, Thread& thread) const {
+  if (!thread.schedstat) {
+    const auto opened = open_files(tid, thread);
+    if (!opened) return tl::unexpected(opened.error());
+  }
+  return read(tid, thread);
+}
+
+void VmProcess::State::retire(Thread& thread) {
+  if (thread.last) ended_ns += thread.last->run_ns;
+  thread = Thread{};
+}
+
+std::optional<ThreadWork> VmProcess::State::settle(std::int64_t tid, Thread& thread,
+                                                   Result<ThreadWork> work) {
+  if (!work && work.error().code == ESRCH) {
+    // Ended; but it was listed, so its TID may have gone to a new thread.
+    retire(thread);
+    work = visit(tid, thread);
+    if (!work && work.error().code == ESRCH) return std::nullopt;
+  }
+  if (!work) {
+    if (!thread.troubled) problems.push_back(work.error());
+    thread.troubled = true;
+    return thread.last;
+  }
+  thread.troubled = false;
+  if (thread.last) work->run_ns = std::max(work->run_ns, thread.last->run_ns);
+  thread.last = *work;
+  return thread.last;
+}
+
+VmProcess::VmProcess(std::unique_ptr<State> state) : state_(std::move(state)) {}
+VmProcess::VmProcess(VmProcess&&) noexcept = default;
+VmProcess& VmProcess::operator=(VmProcess&&) noexcept = default;
+VmProcess::~VmProcess() = default;
+
+Result<VmProcess> VmProcess::open(const std::string& proc_root, std::int64_t pid,
+                                  std::uint64_t start_ticks) {
+  auto state = std::make_unique<State>();
+  state->directory = process_directory(proc_root, pid);
+  const auto process = open_at(AT_FDCWD, state->directory, O_RDONLY | O_DIRECTORY);
+  if (!process && has_ended(process.error().code))
+    return fail(ESRCH, "there is no process " + state->directory);
+  if (!process) return tl::unexpected(process.error());
+  // Both below the one descriptor: it cannot change to another process in between.
+  const auto started = start_ticks_at(process->get(), state->directory);
+  if (!started) return tl::unexpected(started.error());
+  if (*started != start_ticks)
+    return fail(ESRCH, "process " + state->directory + " started at tick " + std::to_string(*started) +
+                           ", not " + std::to_string(start_ticks) + ": its PID was reused");
+  auto task = open_at(process->get(), "task", O_RDONLY | O_DIRECTORY);
+  if (!task && has_ended(task.error().code)) return tl::unexpected(state->gone());
+  if (!task) return fail_errno(task.error().code, "cannot open " + state->directory + "/task");
+  state->tasks.reset(::fdopendir(task->get()));
+  if (!state->tasks) return fail_errno(errno, "cannot list " + state->directory + "/task");
+  task->release();
+  return VmProcess(std::move(state));
+}
+
+Result<std::vector<ThreadWork>> VmProcess::sample() {
+  const auto tids = state_->list();
+  if (!tids) return tl::unexpected(tids.error());
+  for (auto at = state_->threads.begin(); at != state_->threads.end();) {
+    const bool listed = std::binary_search(tids->begin(), tids->end(), at->first);
+    if (!listed) state_->retire(at->second);
+    at = listed ? std::next(at) : state_->threads.erase(at);
+  }
+  std::vector<ThreadWork> all;
+  all.reserve(tids->size());
+  for (const std::int64_t tid : *tids) {
+    Thread& thread = state_->threads[tid];
+    if (const auto work = state_->settle(tid, thread, state_->visit(tid, thread))) all.push_back(*work);
+  }
+  return all;
+}
+
+std::uint64_t VmProcess::ended_ns() const { return state_->ended_ns; }
+
+std::vector<Error> VmProcess::take_problems() { return std::exchange(state_->problems, {}); }
+
+}  // namespace vpowercap

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+// Mounting the share.
+#include "guest/mount/share.hpp"
+
+#include <fcntl.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstring>
+
+#include "common/base/file.hpp"
+#include "common/powercap/tree.hpp"
+#include "guest/mount/mount_table.hpp"
+
+namespace vpowercap {
+namespace {
+
+std::string quoted(const std::string& text) { return "\"" + printable(text) + "\""; }
+
+bool is_ours(const MountEntry& mount, const GuestShare& share) {
+  return mount.type == "virtiofs" && mount.source == share.tag;
+}
+
+std::string describe(const MountEntry& mount) {
+  return "a " + printable(mount.type) + " of " + quoted(mount.source);
+}
+
+/// One try of mount(2): 0 or its errno.
+int try_mount(const GuestShare& share) {
+  const unsigned long flags = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC;
+  const int done = ::mount(share.tag.c_str(), share.target.c_str(), "virtiofs", flags, nullptr);
+  return done == 0 ? 0 : errno;
+}
+
+Result<void> check_target(const GuestShare& share) {
+  struct stat found{};
+  if (::stat(share.target.c_str(), &found) == 0) {
+    if (S_ISDIR(found.st_mode)) return {};
+    return fail(ENOTDIR, share.target + " is not a directory");
+  }
+  if (errno != ENOENT) return fail_errno(errno, share.target);
+  return fail(ENOENT, share.target +
+                          " does not exist: /sys is not mounted, or this kernel was built without "
+                          "CONFIG_POWERCAP; make a "
+                          "directory, name it with --target and tell the agents its path (e.g. "
+                          "node_exporter --path.sysfs)");
+}
+
+/// Refuses to hide what others may need.
+Result<void> check_nothing_hidden(const GuestShare& share, const std::optional<MountEntry>& mounted) {
+  if (mounted)
+    return fail(EBUSY, share.target + " has " + describe(*mounted) +
+                           " mounted already; unmount that first, or --force to mount over it");
+  const auto scan = scan_powercap(share.target);
+  if (scan.zones.empty()) return {};
+  return fail(EEXIST, share.target + " has power zones of its own (" + scan.zones.front().info().id +
+                          "): this looks like a host or bare metal; --force mounts over them");
+}
+
+}  // namespace
+
+void modprobe(const std::string& name) {
+  const pid_t child = ::fork();
+  if (child < 0) return;
+  if (child == 0) {
+    const int null = ::open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (null >= 0) {
+      ::dup2(null, STDIN_FILENO);
+      ::dup2(null, STDOUT_FILENO);
+      ::dup2(null, STDERR_FILENO);
+    }
+    ::setenv("PATH", "/usr/sbin:/usr/bin:/sbin:/bin", 1);
+    ::execlp("modprobe", "modprobe", "-q", name.c_str(), static_cast<char*>(nullptr));
+    ::_exit(127);
+  }
+  while (::waitpid(child, nullptr, 0) < 0 && errno == EINTR) {
+  }
+}
+
+std::string explain_mount_error(int code, const GuestShare& share) {
+  const std::string what = "cannot mount tag " + quoted(share.tag) + " on " + share.target + ": ";
+  switch (code) {
+    case ENODEV:
+      return what +
+             "this kernel knows no virtiofs (CONFIG_VIRTIO_FS, module virtiofs); in an initramfs put "
+             "the "
+             "modules virtiofs and virtio_pci into it";
+    case EINVAL:
+    case ENOENT:
+    case ENXIO:
+      return what +
+             "no virtiofs device with that tag in this VM; wire the VM on the host (vpowercap "
+             "wire) and power-cycle it, or name the tag with --tag";
+    case EPERM:
+    case EACCES: return what + "that needs root (CAP_SYS_ADMIN)";
+    case EBUSY: return what + "it is mounted elsewhere or the place is in use";
+    default: return what + std::strerror(code);
+  }
+}
+
+Result<std::string> mount_share(const GuestShare& share, bool force, const LoadModule& load) {
+  if (auto usable = check_target(share); !usable) return tl::unexpected(usable.error());
+  const auto mounted = current_mount(share.target);
+  if (!mounted) return tl::unexpected(mounted.error());
+  if (*mounted && is_ours(**mounted, share))
+    return "tag " + quoted(share.tag) + " is mounted on " + share.target + " already";
+  if (!force)
+    if (auto free = check_nothing_hidden(share, *mounted); !free) return tl::unexpected(free.error());
+
+  int code = try_mount(share);
+  if (code == ENODEV) {
+    load("virtiofs");
+    code = try_mount(share);
+  }
+  if (code == EINVAL) {  // the device may be there without its bus's driver
+    load("virtio_pci");
+    code = try_mount(share);
+  }
+  if (code != 0) return fail(code, explain_mount_error(code, share));
+  return "mounted tag " + quoted(share.tag) + " on " + share.target + ", read-only";
+}
+
+Result<std::string> unmount_share(const GuestShare& share, bool force) {
+  const auto mounted = current_mount(share.target);
+  if (!mounted && mounted.error().code != ENOENT) return tl::unexpected(mounted.error());
+  if (!mounted || !*mounted) return "nothing is mounted on " + share.target;
+  if (!is_ours(**mounted, share))
+    return fail(EINVAL, share.target + " has " + describe(**mounted) + " mounted, not our tag " +
+                            quoted(share.tag) + "; left as it is");
+  if (::umount2(share.target.c_str(), UMOUNT_NOFOLLOW | (force ? MNT_DETACH : 0)) == 0)
+    return "unmounted " + share.target;
+  if (errno == EBUSY)
+    return fail(EBUSY, share.target + " is in use: stop the agents that read there, or --force");
+  if (errno == EPERM) return fail(EPERM, "unmounting " + share.target + " needs root (CAP_SYS_ADMIN)");
+  return fail_errno(errno, "cannot unmount " + share.target);
+}
+
+}  // namespace vpowercap

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+// Connections of the control socket: one epoll set, one frame per packet.
+#include "host/control/control_server.hpp"
+
+#include <sys/epoll.h>
+
+#include <algorithm>
+#include <array>
+#include <vector>
+
+#include "common/base/file.hpp"
+#include "common/base/unique_fd.hpp"
+#include "common/wire/unix_address.hpp"
+#include "host/control/listener.hpp"
+
+namespace vpowercap {
+namespace {
+
+constexpr std::size_t max_connections = 64;
+
+struct Connection {
+  UniqueFd fd;
+  ucred peer{};
+  std::uint64_t last_use = 0;  ///< order of accept and of frames: the smallest is dropped first
+};
+
+/// Only root may speak for libvirt; a test's own daemon also believes its own user.
+bool may_send_hooks(const ucred& peer) { return peer.uid == 0 || peer.uid == ::geteuid(); }
+
+}  // namespace
+
+struct ControlServer::State {
+  State(Listener bound, UniqueFd set, Handlers calls)
+      : listener(std::move(bound)),
+        epoll(std::move(set)),
+        handlers(std::move(calls)),
+        buffer(max_frame_size + 1, '\0') {}
+
+  Listener listener;
+  UniqueFd epoll;
+  Handlers handlers;
+  std::vector<Connection> connections;
+  std::string buffer;
+  std::uint64_t uses = 0;
+
+  [[nodiscard]] bool watch(int fd) const {
+    epoll_event event{};
+    event.events = EPOLLIN;
+    event.data.fd = fd;
+    return ::epoll_ctl(epoll.get(), EPOLL_CTL_ADD, fd, &event) == 0;
+  }
+  void problem(int code, const std::string& message) const { handlers.on_problem({code, message}); }
+  void drop(int fd) {
+    std::erase_if(connections, [fd](const Connection& one) { return one.fd.get() == fd; });
+  }
+  void drop_longest_silent();
+  void accept_all();
+  void receive(int fd);
+  [[nodiscard]] bool handle(int fd, const ucred& peer, std::string_view packet);
+  [[nodiscard]] bool answer(int fd, const Frame& frame);
+};
+
+void ControlServer::State::drop_longest_silent() {
+  const auto oldest = std::ranges::min_element(connections, {}, &Connection::last_use);
+  if (oldest != connections.end()) connections.erase(oldest);
+}
+
+void ControlServer::State::accept_all() {
+  // Bounded, so that a flood of connections cannot keep the caller here.
+  for (int accepted = 0; accepted < 256; ++accepted) {
+    UniqueFd fd(::accept4(listener.fd(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+    if (!fd) {
+      if (errno == EAGAIN) return;
+      if (errno == ECONNABORTED || errno == EINTR) continue;
+      problem(errno, "cannot accept a connection, dropping the longest silent one");
+      drop_longest_silent();
+      return;
+    }
+    Connection fresh{std::move(fd), {}, ++uses};
+    socklen_t size = sizeof fresh.peer;
+    const int raw = fresh.fd.get();
+    if (::getsockopt(raw, SOL_SOCKET, SO_PEERCRED, &fresh.peer, &size) != 0 || !watch(raw)) {
+      problem(errno, "cannot serve a new connection");
+      continue;
+    }
+    if (connections.size() == max_connections) drop_longest_silent();
+    connections.push_back(std::move(fresh));
+    receive(raw);  // what was sent before is served even when a crowd queues behind
+  }
+}
+
+void ControlServer::State::receive(int fd) {
+  const auto found =
+      std::ranges::find_if(connections, [fd](const Connection& one) { return one.fd.get() == fd; });
+  if (found == connections.end()) return;
+  const ssize_t got = ::recv(fd, buffer.data(), buffer.size(), MSG_DONTWAIT | MSG_TRUNC);
+  if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
+  if (got <= 0) return drop(fd);
+  found->last_use = ++uses;
+  const ucred peer = found->peer;
+  // MSG_TRUNC: the packet's real length, also when it was longer than the buffer.
+  const auto length = std::min(static_cast<std::size_t>(got), buffer.size());
+  if (!handle(fd, peer, std::string_view(buffer).substr(0, length))) drop(fd);
+}
+
+bool ControlServer::State::handle(int fd, const ucred& peer, std::string_view packet) {
+  const std::string who =
+      "process " + std::to_string(peer.pid) + " of user " + std::to_string(peer.uid);
+  const auto frame = decode(packet);
+  if (!frame) {
+    problem(frame.error().code, "refused a message of " + who + ": " + frame.error().message);
+    return false;
+  }
+  if (frame->kind != "hook") return answer(fd, handlers.on_request(*frame));
+  if (!may_send_hooks(peer)) {
+    problem(EPERM, "refused a hook message of " + who + ": only root may send one");
+    return false;
+  }
+  handlers.on_hook(*frame);
+  return true;
+}
+
+bool ControlServer::State::answer(int fd, const Frame& frame) {
+  const auto bytes = encode(frame);
+  if (!bytes) {
+    problem(bytes.error().code,
+            "cannot send the answer \"" + printable(frame.kind) + "\": " + bytes.error().message);
+    return false;
+  }
+  if (::send(fd, bytes->data(), bytes->size(), MSG_DONTWAIT | MSG_NOSIGNAL) >= 0) return true;
+  if (errno != EPIPE && errno != ECONNRESET)
+    problem(errno, "cannot send the answer \"" + printable(frame.kind) +
+                       "\": the client does not read, connection closed");
+  return false;
+}
+
+Result<ControlServer> ControlServer::open(const std::string& path, const std::string& group,
+                                          Handlers handlers) {
+  auto listener = Listener::open(path, group);
+  if (!listener) return tl::unexpected(listener.error());
+  UniqueFd epoll(::epoll_create1(EPOLL_CLOEXEC));
+  if (!epoll) return fail_errno(errno, "cannot make an epoll descriptor");
+  auto state = std::make_unique<State>(std::move(*listener), std::move(epoll), std::move(handlers));
+  if (!state->watch(state->listener.fd())) return fail_errno(errno, "cannot watch " + path);
+  return ControlServer(std::move(state));
+}
+
+ControlServer::ControlServer(std::unique_ptr<State> state) : state_(std::move(state)) {}
+ControlServer::ControlServer(ControlServer&&) noexcept = default;
+ControlServer& ControlServer::operator=(ControlServer&&) noexcept = default;
+ControlServer::~ControlServer() = default;
+
+int ControlServer::fd() const { return state_->epoll.get(); }
+
+void ControlServer::serve() {
+  std::array<epoll_event, max_connections + 1> events;
+  const int ready = ::epoll_wait(state_->epoll.get(), events.data(), events.size(), 0);
+  bool accept = false;
+  for (int i = 0; i < ready; ++i) {
+    if (events[i].data.fd == state_->listener.fd()) accept = true;
+    else state_->receive(events[i].data.fd);
+  }
+  if (accept) state_->accept_all();
+}
+
+}  // namespace vpowercap

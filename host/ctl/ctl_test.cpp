@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <nlohmann/json.hpp>
+
+#include "common/ledger/writer.hpp"
+#include "host/ctl/command.hpp"
+#include "host/ctl/json.hpp"
+#include "host/ctl/table.hpp"
+#include "tests/support/temp_dir.hpp"
+
+namespace vpowercap {
+namespace {
+
+using namespace std::chrono_literals;
+
+VmRecord vm_named(std::string_view name, std::uint8_t number, std::uint64_t power_uw) {
+  VmRecord vm;
+  vm.uuid.bytes[15] = number;
+  vm.name.assign(name);
+  vm.state = VmState::running;
+  vm.method = Method::model;
+  vm.vcpus = 2;
+  vm.sockets = 1;
+  vm.domain_mask = 1;
+  vm.power_uw = power_uw;
+  vm.quantum_uj = 1000;
+  vm.zone(0, EnergyDomain::package) = {2'000'000, 3'500'000, 5'000'000};
+  return vm;
+}
+
+struct Ctl : ::testing::Test {
+  testing::TempDir dir;
+  std::optional<LedgerWriter> writer;
+  std::optional<LedgerReader> reader;
+
+  void SetUp() override {
+    writer = std::move(*LedgerWriter::open({dir.path("ledger"), "", 60s, 1s}));
+    HostRecord host;
+    host.method = Method::model;
+    host.zone_count = 1;
+    host.zones[0].power_uw = 40'000'000;
+    host.zones[0].remainder_power_uw = 10'000'000;
+    host.zones[0].id.assign("intel-rapl:0");
+    writer->store_host(host);
+    writer->beat(100s);
+    ASSERT_TRUE(writer->store_vm(vm_named("web", 1, 7'000'000)));
+    ASSERT_TRUE(writer->store_vm(vm_named("a \x1b[31m\xff", 2, 23'000'000)));
+    reader = std::move(*LedgerReader::open(dir.path("ledger")));
+  }
+  LedgerView view(Nanoseconds now = 100s) { return *look(*reader, now); }
+};
+
+TEST_F(Ctl, TheTableShowsHostAndVmsAndSaysWhatIsAnEstimate) {
+  const auto text = list_table(view(), false);
+  EXPECT_NE(text.find("host 40.00 W, of it 10.00 W used by no VM (method model: an estimate"),
+            std::string::npos);
+  EXPECT_NE(text.find("7.00 W"), std::string::npos);
+  EXPECT_NE(text.find("5.500 J"), std::string::npos);
+}
+
+TEST_F(Ctl, HostileNamesReachNoTerminal) {
+  EXPECT_EQ(list_table(view(), false).find('\x1b'), std::string::npos);
+  EXPECT_NE(list_table(view(), false).find("a \\x1b[31m\\xff"), std::string::npos);
+}
+
+TEST_F(Ctl, ByPowerPutsTheHungriestFirst) {
+  const auto text = list_table(view(), true);
+  EXPECT_LT(text.find("23.00 W"), text.find("7.00 W"));
+}
+
+TEST_F(Ctl, AStaleLedgerSaysSo) {
+  EXPECT_EQ(list_table(view(160s), false).find("STALE"), std::string::npos);
+  EXPECT_NE(list_table(view(161s), false).find("STALE"), std::string::npos);
+}
+
+TEST_F(Ctl, JsonIsValidForAnyName) {
+  const auto json = nlohmann::json::parse(to_json(view()));
+  EXPECT_EQ(json["method"], "model");
+  EXPECT_EQ(json["estimate"], true);
+  EXPECT_EQ(json["host_watts"], 40.0);
+  ASSERT_EQ(json["vms"].size(), 2u);
+  EXPECT_EQ(json["vms"][1]["published_joules"], 5.0);
+}
+
+TEST_F(Ctl, AVmIsFoundByUuidOrUniqueName) {
+  EXPECT_EQ(find_vm(view(), "web")->uuid.bytes[15], 1);
+  EXPECT_EQ(find_vm(view(), "00000000-0000-0000-0000-000000000002")->uuid.bytes[15], 2);
+  EXPECT_EQ(find_vm(view(), "nothing").error().code, ENOENT);
+  ASSERT_TRUE(writer->store_vm(vm_named("web", 3, 0)));
+  EXPECT_EQ(find_vm(view(), "web").error().code, EEXIST);
+}
+
+TEST_F(Ctl, ThePageOfAVmShowsEveryZone) {
+  const auto vm = *find_vm(view(), "web");
+  EXPECT_NE(vm_page(view(), vm).find("package"), std::string::npos);
+  const auto json = nlohmann::json::parse(to_json(view(), vm));
+  ASSERT_EQ(json["zones"].size(), 1u);
+  EXPECT_EQ(json["zones"][0]["idle_joules"], 2.0);
+}
+
+TEST_F(Ctl, WrongUsageIsNamed) {
+  const auto error_of = [](std::vector<const char*> words) {
+    words.insert(words.begin(), "vpowercap");
+    try {
+      (void)run_command(static_cast<int>(words.size()), words.data());
+    } catch (const UsageError& error) {
+      return error.message;
+    }
+    return std::string();
+  };
+  EXPECT_NE(error_of({}).find("which command"), std::string::npos);
+  EXPECT_NE(error_of({"lst"}).find("lst"), std::string::npos);
+  EXPECT_NE(error_of({"show"}).find("one VM"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace vpowercap

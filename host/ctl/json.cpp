@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+// JSON of the views.
+#include "host/ctl/json.hpp"
+
+#include <nlohmann/json.hpp>
+
+namespace vpowercap {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+double joules(std::uint64_t microjoules) { return static_cast<double>(microjoules) / 1e6; }
+double watts(std::uint64_t microwatts) { return static_cast<double>(microwatts) / 1e6; }
+double seconds(std::uint64_t nanoseconds) { return static_cast<double>(nanoseconds) / 1e9; }
+
+Json host_zone(const HostZoneRecord& zone) {
+  return {{"id", zone.id.view()},
+          {"name", zone.name.view()},
+          {"domain", to_string(zone.domain)},
+          {"package", zone.package},
+          {"watts", watts(zone.power_uw)},
+          {"remainder_watts", watts(zone.remainder_power_uw)},
+          {"joules", joules(zone.energy_uj)},
+          {"remainder_joules", joules(zone.remainder_uj)},
+          {"idle_joules", joules(zone.idle_uj)},
+          {"gaps", zone.gaps}};
+}
+
+Json vm_summary(const LedgerView& view, const VmRecord& vm) {
+  const auto domain = EnergyDomain::package;
+  std::uint64_t idle = 0;
+  for (std::uint32_t socket = 0; socket < vm.sockets; ++socket) idle += vm.zone(socket, domain).idle_uj;
+  const auto total = vm.energy_sum(domain);
+  return {{"uuid", vm.uuid.to_string()},
+          {"name", vm.name.view()},
+          {"state", to_string(vm.state)},
+          {"method", to_string(vm.method)},
+          {"estimate", vm.method == Method::model},
+          {"vcpus", vm.vcpus},
+          {"sockets", vm.sockets},
+          {"watts", watts(vm.power_uw)},
+          {"joules", joules(total)},
+          {"idle_joules", joules(idle)},
+          {"dynamic_joules", joules(total - idle)},
+          {"published_joules", joules(vm.published_sum(domain))},
+          {"published_at_seconds", seconds(vm.published_ns)},
+          {"cpu_seconds", seconds(vm.work_ns)},
+          {"gaps", vm.gaps},
+          {"grid_seconds", seconds(vm.grid_ns)},
+          {"quantum_microjoules", vm.quantum_uj},
+          {"idle_policy", to_string(vm.idle_policy)},
+          {"sample_age_seconds",
+           seconds(view.host.sampled_ns >= vm.sampled_ns ? view.host.sampled_ns - vm.sampled_ns : 0)}};
+}
+
+std::string text(const Json& json) {
+  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace
+
+std::string to_json(const LedgerView& view) {
+  Json json{{"method", to_string(view.host.method)},
+            {"estimate", view.host.method == Method::model},
+            {"stale", view.is_stale},
+            {"ledger_age_seconds", seconds(static_cast<std::uint64_t>(view.age.count()))},
+            {"tick", view.host.tick},
+            {"sampled_at_seconds", seconds(view.host.sampled_ns)},
+            {"host_watts", watts(view.power_uw)},
+            {"remainder_watts", watts(view.remainder_power_uw)},
+            {"cpus", view.host.cpus},
+            {"packages", view.host.packages}};
+  json["zones"] = Json::array();
+  for (std::uint32_t i = 0; i < view.host.zone_count; ++i)
+    json["zones"].push_back(host_zone(view.host.zones[i]));
+  json["vms"] = Json::array();
+  for (const auto& vm : view.vms) json["vms"].push_back(vm_summary(view, vm));
+  return text(json);
+}
+
+std::string to_json(const LedgerView& view, const VmRecord& vm) {
+  auto json = vm_summary(view, vm);
+  json["stale"] = view.is_stale;
+  json["zones"] = Json::array();
+  for (std::uint32_t socket = 0; socket < vm.sockets; ++socket) {
+    for (const auto domain : virtual_domains) {
+      if (!vm.has(domain)) continue;
+      const auto& zone = vm.zone(socket, domain);
+      json["zones"].push_back({{"socket", socket},
+                               {"domain", to_string(domain)},
+                               {"joules", joules(zone.idle_uj + zone.dynamic_uj)},
+                               {"idle_joules", joules(zone.idle_uj)},
+                               {"dynamic_joules", joules(zone.dynamic_uj)},
+                               {"published_joules", joules(zone.published_uj)}});
+    }
+  }
+  return text(json);
+}
+
+}  // namespace vpowercap

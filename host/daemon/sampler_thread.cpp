@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+// The sampler's clock: a timer on absolute multiples of the period.
+#include "host/daemon/sampler_thread.hpp"
+
+#include <poll.h>
+#include <pthread.h>
+#include <sys/eventfd.h>
+#include <sys/timerfd.h>
+#include <systemd/sd-daemon.h>
+
+#include <array>
+#include <ctime>
+#include <system_error>
+
+namespace vpowercap {
+namespace {
+
+Nanoseconds read_clock(clockid_t clock) {
+  timespec ts{};
+  ::clock_gettime(clock, &ts);
+  return std::chrono::seconds(ts.tv_sec) + Nanoseconds(ts.tv_nsec);
+}
+
+timespec to_timespec(Nanoseconds time) {
+  return {static_cast<time_t>(time.count() / 1'000'000'000),
+          static_cast<long>(time.count() % 1'000'000'000)};
+}
+
+UniqueFd checked(int fd, const char* what) {
+  if (fd < 0) throw std::system_error(errno, std::generic_category(), what);
+  return UniqueFd(fd);
+}
+
+}  // namespace
+
+SamplerThread::SamplerThread(std::unique_ptr<Sampler> sampler, Nanoseconds period)
+    : sampler_(std::move(sampler)),
+      timer_(checked(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC), "timerfd_create")),
+      stop_(checked(::eventfd(0, EFD_CLOEXEC), "eventfd")) {
+  tick();  // the ledger has values before the first reader looks
+  const auto now = read_clock(CLOCK_MONOTONIC);
+  itimerspec timing{};
+  timing.it_interval = to_timespec(period);
+  timing.it_value = to_timespec((now / period + 1) * period);
+  if (::timerfd_settime(timer_.get(), TFD_TIMER_ABSTIME, &timing, nullptr) != 0)
+    throw std::system_error(errno, std::generic_category(), "timerfd_settime");
+  thread_ = std::thread([this] { run(); });
+  ::pthread_setname_np(thread_.native_handle(), "sampler");
+}
+
+SamplerThread::~SamplerThread() {
+  const std::uint64_t one = 1;
+  [[maybe_unused]] const auto put = ::write(stop_.get(), &one, sizeof one);
+  thread_.join();
+}
+
+void SamplerThread::run() {
+  std::array<pollfd, 2> fds{{{timer_.get(), POLLIN, 0}, {stop_.get(), POLLIN, 0}}};
+  for (;;) {
+    if (::poll(fds.data(), fds.size(), -1) < 0) continue;
+    if (fds[1].revents != 0) return;
+    std::uint64_t expirations = 0;
+    if (::read(timer_.get(), &expirations, sizeof expirations) != sizeof expirations) continue;
+    tick();
+    ::sd_notify(0, "WATCHDOG=1");
+  }
+}
+
+void SamplerThread::tick() { sampler_->tick(read_clock(CLOCK_MONOTONIC), read_clock(CLOCK_BOOTTIME)); }
+
+}  // namespace vpowercap

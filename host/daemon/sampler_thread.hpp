@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+// Runs the sampler on its own thread, on the grid of the monotonic clock.
+#pragma once
+
+#include <thread>
+
+#include "common/base/unique_fd.hpp"
+#include "host/sampler/sampler.hpp"
+
+namespace vpowercap {
+
+/// Ticks a Sampler at whole multiples of its period until destroyed, and tells systemd's watchdog.
+class SamplerThread {
+ public:
+  /// Throws std::system_error when timers cannot be made.
+  SamplerThread(std::unique_ptr<Sampler> sampler, Nanoseconds period);
+  ~SamplerThread();
+  SamplerThread(const SamplerThread&) = delete;
+  SamplerThread& operator=(const SamplerThread&) = delete;
+
+  /// See Sampler; both thread-safe.
+  void set_vms(std::vector<VmDescription> vms) { sampler_->set_vms(std::move(vms)); }
+  void expect(VmDescription vm) { sampler_->expect(std::move(vm)); }
+  /// Takes other account options over from the next tick on. Thread-safe.
+  void set_account_options(const AccountOptions& options) { sampler_->set_account_options(options); }
+
+ private:
+  void run();
+  void tick();
+
+  std::unique_ptr<Sampler> sampler_;
+  UniqueFd timer_;
+  UniqueFd stop_;
+  std::thread thread_;
+};
+
+}  // namespace vpowercap

@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: Apache-2.0
+// The watch's thread: connect, listen, list; over and over.
+#include "host/hypervisor/libvirt_watch.hpp"
+
+#include <poll.h>
+#include <sys/eventfd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <csignal>
+#include <mutex>
+#include <system_error>
+#include <thread>
+
+#include "common/base/clock.hpp"
+#include "common/base/unique_fd.hpp"
+#include "host/hypervisor/connection.hpp"
+#include "host/hypervisor/vm_list.hpp"
+
+namespace vpowercap {
+namespace {
+
+constexpr int resync_ms = 10'000;
+constexpr int coalesce_ms = 50;  ///< events of one start or stop come in bursts
+constexpr auto leave_wait = std::chrono::seconds(2);
+constexpr int keepalive_seconds = 5;
+constexpr unsigned int keepalive_misses = 3;
+
+void drain(int event_fd) {
+  std::uint64_t count = 0;
+  [[maybe_unused]] const auto got = ::read(event_fd, &count, sizeof count);
+}
+
+}  // namespace
+
+/// Shared with the thread, which outlives the watch when libvirt does not let it go.
+struct LibvirtWatch::Impl {
+  LibvirtWatchOptions options;
+  UniqueFd wake{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
+  std::atomic<bool> leaving = false;
+
+  std::mutex mutex;  ///< guards what follows; held during callbacks, so that none comes after the end
+  Callbacks callbacks;
+  bool silent = false;
+  bool ended = false;
+  std::condition_variable end;
+  std::thread thread;
+
+  // Of the thread alone.
+  VmList list;
+  bool due = false;
+  bool lost = false;
+  bool working = false;  ///< this connection has given a list
+  bool outage = false;   ///< said so
+  bool hurried = false;
+  int timer = -1;
+
+  Impl(LibvirtWatchOptions wanted, Callbacks calls)
+      : options(std::move(wanted)),
+        callbacks(std::move(calls)),
+        list({options.pid_dir, options.proc_root}, options.defaults) {}
+
+  void run();
+  void serve(virConnectPtr connection);
+  void resync(virConnectPtr connection);
+  void hurry();
+  [[nodiscard]] Error lost_connection() const {
+    return {ENOTCONN, "lost the connection to libvirt at " + options.uri +
+                          "; known VMs go on, new ones are found when it is back"};
+  }
+  void pause(std::chrono::seconds time) const;
+  void report_outage(const Error& error);
+  void poke() const {
+    const std::uint64_t one = 1;
+    [[maybe_unused]] const auto put = ::write(wake.get(), &one, sizeof one);
+  }
+  template <typename Call>
+  void call(Call what) {
+    const std::lock_guard lock(mutex);
+    if (!silent) what(callbacks);
+  }
+};
+
+/// A new list soon; what else happens until then is covered by it.
+void LibvirtWatch::Impl::hurry() {
+  if (hurried) return;
+  hurried = true;
+  ::virEventUpdateTimeout(timer, coalesce_ms);
+}
+
+void LibvirtWatch::Impl::report_outage(const Error& error) {
+  if (outage) return;
+  outage = true;
+  call([&](const Callbacks& calls) { calls.on_problem(error); });
+}
+
+void LibvirtWatch::Impl::pause(std::chrono::seconds time) const {
+  pollfd ready{wake.get(), POLLIN, 0};
+  ::poll(&ready, 1, static_cast<int>(std::chrono::milliseconds(time).count()));
+  drain(wake.get());
+}
+
+void LibvirtWatch::Impl::resync(virConnectPtr connection) {
+  due = hurried = false;
+  ::virEventUpdateTimeout(timer, resync_ms);
+  auto domains = active_domains(connection);
+  if (!domains) {
+    lost = true;
+    return report_outage(domains.error());
+  }
+  list.begin(SystemClock().now());
+  for (const auto& domain : *domains) {
+    if (leaving) return;
+    Uuid uuid;
+    if (::virDomainGetUUID(domain.get(), uuid.bytes.data()) != 0) continue;
+    list.add(uuid, domain_xml(domain.get(), 0));
+  }
+  // A connection lost on the way leaves a list that is half memory: say nothing then.
+  if (::virConnectIsAlive(connection) != 1) {
+    lost = true;
+    return report_outage(lost_connection());
+  }
+  if (!working)
+    call([&](const Callbacks& calls) { calls.on_info("follows libvirt at " + options.uri); });
+  working = true;
+  outage = false;
+  for (const auto& problem : list.take_problems())
+    call([&](const Callbacks& calls) { calls.on_problem(problem); });
+  call([&](const Callbacks& calls) { calls.on_vms(list.finish()); });
+}
+
+/// One connection, from its events' registration until it is lost or the watch ends.
+void LibvirtWatch::Impl::serve(virConnectPtr connection) {
+  lost = hurried = false;
+  due = true;
+  ::virConnectSetKeepAlive(connection, keepalive_seconds, keepalive_misses);
+  timer = ::virEventAddTimeout(
+      resync_ms, [](int, void* self) noexcept { static_cast<LibvirtWatch::Impl*>(self)->due = true; },
+      this, nullptr);
+  const int handle = ::virEventAddHandle(
+      wake.get(), VIR_EVENT_HANDLE_READABLE,
+      [](int, int fd, int, void* self) noexcept {
+        drain(fd);
+        static_cast<LibvirtWatch::Impl*>(self)->hurry();
+      },
+      this, nullptr);
+  ::virConnectRegisterCloseCallback(
+      connection,
+      [](virConnectPtr, int, void* self) noexcept {
+        static_cast<LibvirtWatch::Impl*>(self)->lost = true;
+      },
+      this, nullptr);
+  const auto on_event = [](virConnectPtr, virDomainPtr, int, int, void* self) noexcept {
+    static_cast<LibvirtWatch::Impl*>(self)->hurry();
+    return 0;
+  };
+  const int events = ::virConnectDomainEventRegisterAny(
+      connection, nullptr, VIR_DOMAIN_EVENT_ID_LIFECYCLE,
+      VIR_DOMAIN_EVENT_CALLBACK(static_cast<virConnectDomainEventCallback>(on_event)), this, nullptr);
+  while (!leaving && !lost) {
+    if (due) resync(connection);
+    else if (::virEventRunDefaultImpl() < 0) break;
+  }
+  if (events >= 0) ::virConnectDomainEventDeregisterAny(connection, events);
+  ::virConnectUnregisterCloseCallback(connection, nullptr);
+  ::virEventRemoveHandle(handle);
+  ::virEventRemoveTimeout(timer);
+}
+
+void LibvirtWatch::Impl::run() {
+  constexpr std::chrono::seconds first{1};
+  constexpr std::chrono::seconds longest{30};
+  for (auto wait = first; !leaving; wait = std::min(wait * 2, longest)) {
+    if (const auto connection = connect_libvirt(options.uri, true)) {
+      working = false;
+      if (!leaving) serve(connection->get());
+      if (working) wait = first;
+      if (!leaving) report_outage(lost_connection());
+    } else {
+      report_outage({connection.error().code, connection.error().message + "; trying again"});
+    }
+    if (!leaving) pause(wait);
+  }
+  const std::lock_guard lock(mutex);
+  ended = true;
+  end.notify_all();
+}
+
+LibvirtWatch::LibvirtWatch(LibvirtWatchOptions options, Callbacks callbacks)
+    : impl_(std::make_shared<Impl>(std::move(options), std::move(callbacks))) {
+  if (!impl_->wake) throw std::system_error(errno, std::generic_category(), "cannot make an eventfd");
+  initialize_libvirt();
+  // Signals are for the program's own thread, and SIGPIPE of libvirt's sockets for nobody.
+  sigset_t all;
+  sigset_t before;
+  ::sigfillset(&all);
+  ::pthread_sigmask(SIG_SETMASK, &all, &before);
+  impl_->thread = std::thread([impl = impl_] { impl->run(); });
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+}
+
+LibvirtWatch::~LibvirtWatch() {
+  impl_->leaving = true;
+  impl_->poke();
+  std::unique_lock lock(impl_->mutex);
+  impl_->silent = true;
+  // A call into a hung libvirtd cannot be broken off: after a while it is left to itself.
+  const bool ended = impl_->end.wait_for(lock, leave_wait, [this] { return impl_->ended; });
+  lock.unlock();
+  if (ended) impl_->thread.join();
+  else impl_->thread.detach();
+}
+
+void LibvirtWatch::refresh() { impl_->poke(); }
+
+}  // namespace vpowercap

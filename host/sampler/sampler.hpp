@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+// One tick after the other: read, attribute, write the ledger.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/base/clock.hpp"
+#include "common/ledger/writer.hpp"
+#include "common/model/vm.hpp"
+#include "common/procs/cpus.hpp"
+#include "host/rapl/energy_source.hpp"
+#include "host/sampler/account.hpp"
+#include "host/sampler/vm_meter.hpp"
+
+namespace vpowercap {
+
+struct SamplerOptions {
+  std::string proc_root = "/proc";
+  std::string sysfs_root = "/sys";
+  Nanoseconds tick{std::chrono::seconds(1)};
+  AccountOptions account;
+};
+
+/// Drives the books. tick() is called by one thread; the setters by any.
+class Sampler {
+ public:
+  /// Takes what went wrong, for the log. Called by the thread that calls tick().
+  using Problems = std::function<void(const Error&)>;
+
+  Sampler(SamplerOptions options, std::unique_ptr<EnergySource> source, LedgerWriter ledger,
+          Problems problems);
+
+  /// All running VMs, as the hypervisor has just listed them. Takes effect at the next tick.
+  void set_vms(std::vector<VmDescription> vms);
+  /// A VM that is about to start: gets its slot and tree at the next tick, before it has a process.
+  void expect(VmDescription vm);
+  /// Books by other rules from the next tick on.
+  void set_account_options(const AccountOptions& options);
+
+  /// Measures and books one tick and writes it to the ledger. `now` is CLOCK_MONOTONIC, `since_boot`
+  /// CLOCK_BOOTTIME, both at the call.
+  void tick(Nanoseconds now, Nanoseconds since_boot);
+
+  /// Counters of what was booked last, for questions of the command line. Only between ticks.
+  [[nodiscard]] const Account& account() const { return account_; }
+
+ private:
+  void take_news(Nanoseconds now);
+  void follow(const VmDescription& vm, Nanoseconds now);
+  void measure_busy(Tick& tick);
+  std::vector<VmTick> measure_vms(Nanoseconds now, Nanoseconds since_boot);
+  void refresh_cpus();
+  void write_ledger(Nanoseconds now);
+
+  SamplerOptions options_;
+  std::unique_ptr<EnergySource> source_;
+  LedgerWriter ledger_;
+  Problems problems_;
+  Account account_;
+  CpuMap cpus_;
+  Nanoseconds last_tick_{0};
+  std::map<std::uint32_t, std::uint64_t> last_busy_ns_;  ///< by CPU
+  std::map<Uuid, VmMeter> meters_;
+  std::map<Uuid, std::uint64_t> marks_;  ///< raw work noted by an earlier writer
+  std::mutex mutex_;                     ///< guards the three below
+  std::optional<std::vector<VmDescription>> news_;
+  std::vector<VmDescription> expected_;
+  std::optional<AccountOptions> new_options_;
+};
+
+}  // namespace vpowercap

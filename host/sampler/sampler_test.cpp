@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "host/sampler/sampler.hpp"
+
+#include "common/ledger/reader.hpp"
+#include "tests/support/temp_dir.hpp"
+
+namespace vpowercap {
+namespace {
+
+using namespace std::chrono_literals;
+
+/// Zones whose counters a test sets.
+struct FakeSource final : EnergySource {
+  std::vector<ZoneReading> zones;
+  std::vector<Error> problems;
+  [[nodiscard]] Method method() const override { return Method::rapl; }
+  std::vector<ZoneReading> sample() override { return zones; }
+  std::vector<Error> take_problems() override { return std::exchange(problems, {}); }
+};
+
+/// A host with one package of two CPUs and QEMU processes below a fake /proc.
+struct SamplerOf : ::testing::Test {
+  testing::TempDir dir;
+  Nanoseconds now = 1000s;
+  Nanoseconds since_boot = 1000s;
+  FakeSource* source = nullptr;
+  std::vector<std::string> problems;
+  std::unique_ptr<Sampler> sampler;
+  const Uuid uuid = *Uuid::parse("aaaaaaaa-0000-4000-8000-000000000001");
+
+  void SetUp() override {
+    for (const char* cpu : {"0", "1"})
+      dir.write(std::string("sys/devices/system/cpu/cpu") + cpu + "/topology/physical_package_id",
+                "0\n");
+    busy(0);
+    start();
+  }
+  void start() {
+    auto fake = std::make_unique<FakeSource>();
+    source = fake.get();
+    SamplerOptions options{dir.path("proc"), dir.path("sys"), 1s, {.policy = IdlePolicy::none}};
+    sampler.reset();
+    auto ledger = LedgerWriter::open({dir.path("ledger"), "", 60s, 1s});
+    ASSERT_TRUE(ledger) << ledger.error().message;
+    sampler =
+        std::make_unique<Sampler>(options, std::move(fake), std::move(*ledger),
+                                  [this](const Error& error) { problems.push_back(error.message); });
+  }
+  void busy(int ticks_each) {
+    const auto t = std::to_string(ticks_each);
+    dir.write("proc/stat",
+              "cpu 0 0 0 0\ncpu0 " + t + " 0 0 0 0 0 0 0 0 0\ncpu1 " + t + " 0 0 0 0 0 0 0 0 0\n");
+  }
+  void thread(int pid, int tid, const std::string& comm, std::uint64_t run_ns, int start_ticks = 1) {
+    const auto task = "proc/" + std::to_string(pid) + "/task/" + std::to_string(tid) + "/";
+    std::string stat = std::to_string(tid) + " (" + comm + ") S";
+    for (int field = 4; field <= 52; ++field)
+      stat += field == 22 ? " " + std::to_string(start_ticks) : " 0";
+    dir.write(task + "stat", stat + "\n");
+    dir.write(task + "comm", comm + "\n");
+    dir.write(task + "schedstat", std::to_string(run_ns) + " 0 0\n");
+    if (pid == tid) dir.write("proc/" + std::to_string(pid) + "/stat", stat + "\n");
+  }
+  void tick(std::uint64_t raw_uj) {
+    now += 1s;
+    since_boot += 1s;
+    source->zones = {
+        {"intel-rapl:0", "package-0", EnergyDomain::package, 0, 262143328850, raw_uj, now}};
+    sampler->tick(now, since_boot);
+  }
+  VmDescription vm(std::int64_t pid = 70) {
+    return {.uuid = uuid, .name = "web", .pid = pid, .pid_start_ticks = 1};
+  }
+  VmRecord record() { return *LedgerReader::open(dir.path("ledger"))->find(uuid); }
+};
+
+TEST_F(SamplerOf, ChargesVcpusAndHelpersOfAQemuProcess) {
+  thread(70, 70, "qemu-system-x86", 0);
+  thread(70, 71, "CPU 0/KVM", 0);
+  sampler->set_vms({vm()});
+  tick(1'000'000);
+  thread(70, 71, "CPU 0/KVM", 900'000'000);
+  thread(70, 70, "qemu-system-x86", 100'000'000);
+  busy(100);
+  tick(41'000'000);
+  EXPECT_EQ(record().energy_sum(EnergyDomain::package), 20'000'000u);
+  EXPECT_EQ(record().work_ns, 1'000'000'000u);
+  EXPECT_EQ(record().state, VmState::running);
+  EXPECT_EQ(record().power_uw, 20'000'000u);
+  EXPECT_TRUE(problems.empty());
+}
+
+TEST_F(SamplerOf, AVmBornWithinATickGetsItsFirstWork) {
+  tick(1'000'000);
+  thread(70, 70, "qemu-system-x86", 500'000'000, 100'150);
+  busy(100);
+  sampler->set_vms({{.uuid = uuid, .name = "web", .pid = 70, .pid_start_ticks = 100'150}});
+  tick(41'000'000);
+  EXPECT_EQ(record().energy_sum(EnergyDomain::package), 10'000'000u);
+}
+
+TEST_F(SamplerOf, AVmThatRanBeforeUsIsChargedFromNowOn) {
+  thread(70, 70, "qemu-system-x86", 77'000'000'000);
+  sampler->set_vms({vm()});
+  tick(1'000'000);
+  busy(100);
+  tick(41'000'000);
+  EXPECT_EQ(record().energy_sum(EnergyDomain::package), 0u);
+}
+
+TEST_F(SamplerOf, AGoneProcessIsStoppedAndKeepsItsValue) {
+  thread(70, 70, "qemu-system-x86", 0);
+  sampler->set_vms({vm()});
+  tick(1'000'000);
+  thread(70, 70, "qemu-system-x86", 2'000'000'000);
+  busy(100);
+  tick(41'000'000);
+  dir.remove("proc/70");
+  tick(81'000'000);
+  EXPECT_EQ(record().state, VmState::stopped);
+  EXPECT_EQ(record().energy_sum(EnergyDomain::package), 40'000'000u);
+}
+
+TEST_F(SamplerOf, AReusedPidGetsNothing) {
+  thread(70, 70, "qemu-system-x86", 0, 555);
+  sampler->set_vms({vm()});
+  tick(1'000'000);
+  EXPECT_EQ(problems.size(), 1u);
+  EXPECT_FALSE(LedgerReader::open(dir.path("ledger"))->find(uuid));
+}
+
+TEST_F(SamplerOf, ARestartCountsTheGapForTheSameProcess) {
+  thread(70, 70, "qemu-system-x86", 0);
+  sampler->set_vms({vm()});
+  tick(1'000'000);
+  thread(70, 70, "qemu-system-x86", 1'000'000'000);
+  busy(100);
+  tick(41'000'000);
+  const auto before = record().energy_sum(EnergyDomain::package);
+  sampler.reset();
+  start();
+  now += 9s;
+  since_boot += 9s;
+  thread(70, 70, "qemu-system-x86", 11'000'000'000);
+  busy(1100);
+  tick(441'000'000);
+  EXPECT_EQ(record().energy_sum(EnergyDomain::package) - before, 200'000'000u);
+  EXPECT_EQ(record().name.view(), "web");
+}
+
+TEST_F(SamplerOf, AnExpectedVmHasATreeBeforeItRuns) {
+  sampler->expect({.uuid = uuid, .name = "web", .state = VmState::starting});
+  tick(1'000'000);
+  EXPECT_EQ(record().state, VmState::starting);
+  EXPECT_GT(record().published_sum(EnergyDomain::package), 0u);
+}
+
+TEST_F(SamplerOf, AVmThatLeavesTheListIsStopped) {
+  thread(70, 70, "qemu-system-x86", 0);
+  sampler->set_vms({vm()});
+  tick(1'000'000);
+  sampler->set_vms({});
+  tick(2'000'000);
+  EXPECT_EQ(record().state, VmState::stopped);
+}
+
+}  // namespace
+}  // namespace vpowercap

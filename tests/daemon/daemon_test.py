@@ -1,0 +1,206 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The real vpowercapd against fake powercap trees: bad zones, restarts, configuration.
+
+Usage: daemon_test.py VPOWERCAPD VPOWERCAP
+"""
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+DAEMON = ""
+COMMAND = ""
+MAX_RANGE = "262143328850\n"
+
+
+class Host:
+    """A fake sysfs with three packages, and a daemon reading it."""
+
+    def __init__(self, directory: str):
+        self.root = pathlib.Path(directory)
+        self.zones = self.root / "sys/class/powercap"
+        self.run_dir = self.root / "run"
+        self.config = self.root / "vpowercapd.conf"
+        self.config.write_text("idle-policy = none\n")
+        self.log_path = self.root / "log"
+        for number in range(3):
+            self.write(number, "name", f"package-{number}\n")
+            self.write(number, "max_energy_range_uj", MAX_RANGE)
+            self.write(number, "energy_uj", "1000000\n")
+        for cpu in range(os.cpu_count() or 1):
+            topology = self.root / f"sys/devices/system/cpu/cpu{cpu}/topology"
+            topology.mkdir(parents=True)
+            (topology / "physical_package_id").write_text("0\n")
+        self.process = None
+
+    def zone(self, number: int) -> pathlib.Path:
+        return self.zones / f"intel-rapl:{number}"
+
+    def write(self, number: int, name: str, text: str) -> None:
+        self.zone(number).mkdir(parents=True, exist_ok=True)
+        (self.zone(number) / name).write_text(text)
+
+    def arguments(self, *extra: str) -> list[str]:
+        return [DAEMON, "--config", str(self.config), "--sysfs-root", str(self.root / "sys"), "--run-dir",
+                str(self.run_dir), "--libvirt-uri", "", "--group", "", "--tick", "0.1", *extra]
+
+    def start(self) -> None:
+        before = self.log().count("ledger")
+        with open(self.log_path, "ab") as log:
+            self.process = subprocess.Popen(self.arguments(), stderr=log, stdout=log)
+        self.wait_for(lambda: self.log().count("ledger") > before, "the daemon to start")
+        self.wait_for(lambda: self.list().returncode == 0, "the ledger")
+
+    def stop(self, how: int = signal.SIGTERM) -> int:
+        self.process.send_signal(how)
+        return self.process.wait(timeout=10)
+
+    def list(self) -> subprocess.CompletedProcess:
+        return subprocess.run([COMMAND, "--run-dir", str(self.run_dir), "--json", "list"], capture_output=True,
+                              text=True, check=False)
+
+    def joules(self) -> dict[str, float]:
+        return {zone["id"]: zone["joules"] for zone in json.loads(self.list().stdout)["zones"]}
+
+    def log(self) -> str:
+        return self.log_path.read_text() if self.log_path.exists() else ""
+
+    def advance(self, number: int, joules: float) -> None:
+        path = self.zone(number) / "energy_uj"
+        path.write_text(f"{int(path.read_text()) + int(joules * 1e6)}\n")
+
+    def wait_for(self, condition, what: str) -> None:
+        deadline = time.monotonic() + 20
+        while not condition():
+            if time.monotonic() > deadline:
+                raise AssertionError(f"waited 20 s for {what}; log:\n{self.log()}")
+            time.sleep(0.02)
+
+
+class Daemon(unittest.TestCase):
+    def setUp(self):
+        directory = tempfile.TemporaryDirectory(prefix="vpowercap-daemon-")
+        self.addCleanup(directory.cleanup)
+        self.host = Host(directory.name)
+        self.addCleanup(lambda: self.host.process and self.host.process.poll() is None and self.host.stop())
+
+    def expect_joules(self, number: int, joules: float):
+        self.host.wait_for(lambda: abs(self.host.joules().get(f"intel-rapl:{number}", -1) - joules) < 1e-6,
+                           f"zone {number} to show {joules} J, it shows {self.host.joules()}")
+
+    def check_bad_zone(self, name: str, text: str | None, start_first: bool):
+        """Zone 1 goes bad; one error names the file, zones 0 and 2 go on."""
+        host = self.host
+        if start_first:
+            host.start()
+        path = host.zone(1) / name
+        if text is None:
+            path.unlink()
+        else:
+            path.write_text(text)
+        if not start_first:
+            host.start()
+        host.advance(0, 1)
+        host.advance(2, 2)
+        self.expect_joules(0, 1)
+        self.expect_joules(2, 2)
+        host.wait_for(lambda: str(path) in host.log(), f"an error naming {path}")
+        time.sleep(0.5)
+        self.assertEqual(1, host.log().count(str(path)), host.log())
+        self.assertIsNone(host.process.poll())
+
+    def test_malformed_counters_while_running(self):
+        for text in ("", "5000000", "12ab\n", "18446744073709551616\n", "-5\n", " 7\n"):
+            with self.subTest(text=text):
+                self.setUp()
+                self.check_bad_zone("energy_uj", text, start_first=True)
+                self.host.stop()
+
+    def test_malformed_counters_at_start(self):
+        for text in ("", "5000000", "12ab\n", "18446744073709551616\n"):
+            with self.subTest(text=text):
+                self.setUp()
+                self.check_bad_zone("energy_uj", text, start_first=False)
+                self.host.stop()
+
+    def test_missing_range(self):
+        self.check_bad_zone("max_energy_range_uj", None, start_first=False)
+
+    def test_zone_that_vanishes_and_comes_back(self):
+        host = self.host
+        host.start()
+        zone = host.zone(1)
+        zone.rename(host.root / "gone")
+        host.advance(0, 3)
+        self.expect_joules(0, 3)
+        (host.root / "gone").rename(zone)
+        host.advance(1, 4)
+        host.wait_for(lambda: host.joules()["intel-rapl:1"] in (0, 4), "the zone to be read again")
+        host.advance(1, 5)
+        host.wait_for(lambda: host.joules()["intel-rapl:1"] >= 5, "the zone to count again")
+        self.assertLessEqual(host.joules()["intel-rapl:1"], 9)
+
+    def test_counters_go_on_after_sigkill(self):
+        host = self.host
+        host.start()
+        host.advance(0, 10)
+        self.expect_joules(0, 10)
+        host.stop(signal.SIGKILL)
+        host.advance(0, 7)  # what passes while nobody looks
+        host.start()
+        self.assertIn("going on with the counters", host.log())
+        self.expect_joules(0, 17)
+
+    def test_a_second_daemon_is_refused(self):
+        self.host.start()
+        second = subprocess.run(self.host.arguments(), capture_output=True, text=True, timeout=20, check=False)
+        self.assertEqual(1, second.returncode)
+        self.assertIn("another vpowercapd", second.stderr)
+        self.assertIsNone(self.host.process.poll())
+
+    def test_a_broken_configuration_is_named_and_kept_out(self):
+        host = self.host
+        host.config.write_text("tick = soon\n")
+        refused = subprocess.run([DAEMON, "--config", str(host.config), "--check-config"], capture_output=True,
+                                 text=True, check=False)
+        self.assertEqual(2, refused.returncode)
+        self.assertIn(f"{host.config}, tick", refused.stderr)
+        host.config.write_text("idle-policy = none\n")
+        host.start()
+        host.config.write_text("idle-policy = fair\n")
+        host.process.send_signal(signal.SIGHUP)
+        host.wait_for(lambda: "keeping the old configuration" in host.log(), "the refusal")
+        host.advance(0, 1)
+        self.expect_joules(0, 1)
+        host.config.write_text("idle-policy = usage\n")
+        host.process.send_signal(signal.SIGHUP)
+        host.wait_for(lambda: "read again" in host.log(), "the reload")
+
+    def test_without_rapl_it_says_how_to_choose_the_model(self):
+        for number in range(3):
+            (self.host.zone(number) / "energy_uj").unlink()
+        refused = subprocess.run(self.host.arguments(), capture_output=True, text=True, timeout=20, check=False)
+        self.assertEqual(1, refused.returncode)
+        self.assertIn("model", refused.stderr)
+
+    def test_a_foreign_ledger_is_refused(self):
+        self.host.run_dir.mkdir()
+        (self.host.run_dir / "ledger").write_text("something else")
+        refused = subprocess.run(self.host.arguments(), capture_output=True, text=True, timeout=20, check=False)
+        self.assertEqual(1, refused.returncode)
+        self.assertIn("is not a ledger", refused.stderr)
+
+    def test_sigterm_leaves_cleanly(self):
+        self.host.start()
+        self.assertEqual(0, self.host.stop())
+
+
+if __name__ == "__main__":
+    DAEMON, COMMAND = sys.argv[1:3]
+    unittest.main(argv=sys.argv[:1], verbosity=2)

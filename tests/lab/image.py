@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Builds what a laboratory guest boots: Debian's cloud kernel and a small initramfs around it."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab import packages
+from lab.cpio import Cpio
+from lab.log import LabError, progress
+
+#: Ports in the guest.
+NODE_EXPORTER_PORT = 9100
+AGENT_PORT = 9955
+COMMAND_PORT = 9999
+
+#: An account in the guest that is not root.
+USER = "user"
+
+_HERE = Path(__file__).parent
+_MODULES = ("virtio_pci", "virtio_net", "fuse", "virtiofs")
+_PASSWD = f"root:x:0:0:root:/root:/bin/sh\n{USER}:x:1000:1000::/:/bin/sh\n"
+_GROUP = f"root:x:0:\n{USER}:x:1000:\n"
+
+
+@dataclass(frozen=True)
+class Image:
+    """The two files a guest is booted from."""
+
+    kernel: Path
+    initrd: Path
+
+
+@dataclass(frozen=True)
+class Program:
+    """A program of the host that the guest gets, with the libraries it is linked to."""
+
+    source: Path
+    target: str
+    library_dirs: Sequence[Path] = ()
+
+
+def build_image(directory: Path, *, agent: Path | None = None, guest_mount: Path | None = None,
+                agent_arguments: str = "", extra: Sequence[Program] = (),
+                cache: Path | None = None) -> Image:
+    """Writes the initramfs into `directory` and says what to boot.
+
+    `agent` and `guest_mount` are the built vpowercap-agent (run with `agent_arguments`) and
+    vpowercap-guest; without them the guest has Debian's readers alone and mounts the tag by itself.
+    """
+    kernel_root = packages.fetch_kernel(cache)
+    exporter = packages.fetch("prometheus-node-exporter", cache)
+    utils = packages.fetch("powercap-utils", cache)
+    library = packages.fetch("libpowercap0", cache) / "usr/lib/x86_64-linux-gnu"
+    progress("building the guests' initramfs")
+    archive = Cpio()
+    _base(archive, cache)
+    _modules(archive, kernel_root)
+    programs = [
+        Program(exporter / "usr/bin/prometheus-node-exporter", "/usr/bin/prometheus-node-exporter"),
+        Program(utils / "usr/bin/powercap-info", "/usr/bin/powercap-info", [library]),
+        *extra,
+    ]
+    if agent:
+        programs.append(Program(agent, "/usr/bin/vpowercap-agent"))
+        archive.file("/etc/vpowercap-agent.arguments", agent_arguments.encode())
+    if guest_mount:
+        programs.append(Program(guest_mount, "/usr/sbin/vpowercap-guest"))
+    for program in programs:
+        _program(archive, program)
+    initrd = directory / "initrd.gz"
+    archive.write(initrd)
+    return Image(_only(kernel_root.glob("boot/vmlinuz-*"), "kernel"), initrd)
+
+
+def _base(archive: Cpio, cache: Path | None) -> None:
+    for name in ("dev", "proc", "sys", "run", "tmp", "root", "usr/bin", "usr/sbin", "bin", "sbin"):
+        archive.directory(name)
+    archive.character_device("/dev/console", 5, 1)
+    archive.character_device("/dev/null", 1, 3)
+    archive.file("/etc/passwd", _PASSWD.encode())
+    archive.file("/etc/group", _GROUP.encode())
+    busybox = _busybox(cache)
+    archive.copy("/bin/busybox", busybox)
+    names = subprocess.run([busybox, "--list"], check=True, text=True, stdout=subprocess.PIPE)
+    for name in names.stdout.split():
+        archive.link(f"/bin/{name}", "busybox")
+    archive.copy("/init", _HERE / "guest_init.sh")
+    archive.copy("/bin/load", _HERE / "guest_load.sh")
+    archive.copy("/bin/run-command", _HERE / "guest_run.sh")
+
+
+def _busybox(cache: Path | None) -> Path:
+    """A statically linked busybox: the installed one if it is, else Debian's busybox-static."""
+    found = shutil.which("busybox")
+    if found and not _libraries(Path(found)):
+        return Path(found)
+    return packages.fetch("busybox-static", cache) / "bin/busybox"
+
+
+def _modules(archive: Cpio, root: Path) -> None:
+    """The kernel's modules, and the file that names them so that each comes after what it needs."""
+    files = {_module_name(path.stem): path for path in root.glob("lib/modules/**/*.ko")}
+    order: list[str] = []
+
+    def add(name: str) -> None:
+        if name in order:
+            return
+        if name not in files:
+            raise LabError(f"the guest's kernel has no module {name}")
+        found = re.search(rb"\0depends=([^\0]*)", files[name].read_bytes())
+        for need in (found.group(1).decode() if found else "").split(","):
+            if need:
+                add(_module_name(need))
+        order.append(name)
+
+    for name in _MODULES:
+        add(name)
+    for name in order:
+        archive.copy(f"/lib/modules/{name}.ko", files[name], 0o644)
+    archive.file("/lib/modules/order", "".join(f"{name}.ko\n" for name in order).encode())
+
+
+def _module_name(name: str) -> str:
+    return name.replace("-", "_")
+
+
+def _program(archive: Cpio, program: Program) -> None:
+    if not program.source.is_file():
+        raise LabError(f"{program.source} is missing: build it first")
+    archive.copy(program.target, program.source)
+    for wanted, found in _libraries(program.source, program.library_dirs).items():
+        archive.copy(wanted, found)
+
+
+def _libraries(program: Path, directories: Sequence[Path] = ()) -> dict[str, Path]:
+    """Where the guest's loader looks for each library of `program`, and the host's file for it."""
+    environment = {"PATH": "/usr/bin:/bin", "LC_ALL": "C",
+                   "LD_LIBRARY_PATH": ":".join(str(path) for path in directories)}
+    listing = subprocess.run(["ldd", program], env=environment, text=True, check=False,
+                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    if listing.returncode != 0:
+        return {}  # static
+    result: dict[str, Path] = {}
+    for line in listing.stdout.splitlines():
+        if "not found" in line:
+            raise LabError(f"{program} needs a library that is not here: {line.strip()}")
+        found = re.search(r"(?:(\S+) => )?(/\S+) \(0x", line)
+        if found:
+            soname, path = found.groups()
+            wanted = f"/usr/lib/x86_64-linux-gnu/{soname}" if soname else path
+            result[wanted] = Path(path)
+    return result
+
+
+def _only(paths: Iterable[Path], what: str) -> Path:
+    found = list(paths)
+    if len(found) != 1:
+        raise LabError(f"expected one {what} in the package, found {len(found)}")
+    return found[0]

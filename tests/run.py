@@ -1,0 +1,132 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Builds and runs every test, and ends with one line: N passed, N failed, N skipped."""
+import argparse
+import dataclasses
+import os
+import pathlib
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ElementTree
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+SANITIZERS = {
+    "asan": ["-Db_sanitize=address,undefined", "-Db_lundef=false", "-Dbuildtype=debugoptimized"],
+    "tsan": ["-Db_sanitize=thread", "-Db_lundef=false", "-Dbuildtype=debugoptimized"],
+}
+
+
+@dataclasses.dataclass
+class Counts:
+    """Results of test cases; `notes` holds a line for each failure and skip."""
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+    notes: list[str] = dataclasses.field(default_factory=list)
+
+    def add(self, other: "Counts") -> None:
+        self.passed += other.passed
+        self.failed += other.failed
+        self.skipped += other.skipped
+        self.notes += other.notes
+
+
+def say(text: str) -> None:
+    print(f"== {text}", flush=True)
+
+
+def run(command: list[str], **options) -> int:
+    return subprocess.run(command, cwd=ROOT, check=False, **options).returncode
+
+
+def count_junit(path: pathlib.Path, label: str) -> Counts:
+    """Counts the cases of a JUnit file as GoogleTest, Meson and our end-to-end runner write them."""
+    counts = Counts()
+    for case in ElementTree.parse(path).iter("testcase"):
+        name = f"{label}: {case.get('classname', '')} {case.get('name', '')}"
+        bad = [child for child in case if child.tag in ("failure", "error")]
+        skipped = case.find("skipped")
+        if bad:
+            counts.failed += 1
+            counts.notes.append(f"FAILED   {name}")
+        elif skipped is not None or case.get("result") == "skipped":
+            counts.skipped += 1
+            reason = skipped.get("message") or (skipped.text or "") if skipped is not None else ""
+            counts.notes.append(f"SKIPPED  {name}: {reason.strip() or 'no reason given'}")
+        else:
+            counts.passed += 1
+    return counts
+
+
+def build(directory: pathlib.Path, options: list[str]) -> bool:
+    environment = dict(os.environ, CXX=os.environ.get("CXX", "g++"))
+    if not (directory / "build.ninja").exists():
+        if run(["meson", "setup", str(directory), *options], env=environment, stdout=subprocess.DEVNULL) != 0:
+            return False
+    return run(["ninja", "-C", str(directory), "--quiet"], env=environment) == 0
+
+
+def meson_tests(label: str, directory: pathlib.Path, options: list[str], suites: list[str]) -> Counts:
+    """Builds and runs one configuration's tests; a failed build is one failure."""
+    say(f"{label}: building in {directory}")
+    started = time.monotonic()
+    if not build(directory, options):
+        return Counts(failed=1, notes=[f"FAILED   {label}: the build"])
+    say(f"{label}: built in {time.monotonic() - started:.0f} s, testing")
+    report = directory / "meson-logs" / "testlog.junit.xml"
+    report.unlink(missing_ok=True)
+    environment = dict(os.environ, ASAN_OPTIONS="detect_leaks=1", UBSAN_OPTIONS="halt_on_error=1:print_stacktrace=1",
+                       TSAN_OPTIONS="halt_on_error=1")
+    suite_words = [word for suite in suites for word in ("--suite", suite)]
+    code = run(["meson", "test", "-C", str(directory), "--no-rebuild", "--print-errorlogs",
+                "--timeout-multiplier", "4", *suite_words], env=environment)
+    counts = count_junit(report, label) if report.exists() else Counts()
+    if code != 0 and counts.failed == 0:
+        counts.failed += 1
+        counts.notes.append(f"FAILED   {label}: meson test ended with {code}")
+    return counts
+
+
+def end_to_end(directory: pathlib.Path) -> Counts:
+    """Runs the tests with real guests against the plain build."""
+    say("end to end: booting guests")
+    report = directory / "e2e.junit.xml"
+    report.unlink(missing_ok=True)
+    code = run([sys.executable, "tests/e2e/run.py", "--build", str(directory), "--junit", str(report)])
+    counts = count_junit(report, "end to end") if report.exists() else Counts()
+    if code != 0 and counts.failed == 0:
+        counts.failed += 1
+        counts.notes.append(f"FAILED   end to end: tests/e2e/run.py ended with {code}")
+    return counts
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="scripts/test", description=__doc__)
+    parser.add_argument("--only", choices=["unit", "e2e", "asan", "tsan"], action="append",
+                        help="run this part alone (may be given several times)")
+    parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build" / "test",
+                        help="where to build [%(default)s]")
+    parser.add_argument("--no-install", action="store_true", help="do not install Debian packages")
+    options = parser.parse_args()
+    parts = options.only or ["unit", "e2e", "asan", "tsan"]
+    total = Counts()
+    plain = options.build / "plain"
+    if "unit" in parts:
+        total.add(meson_tests("unit", plain, [], []))
+    if "e2e" in parts:
+        if "unit" in parts or build(plain, []):
+            total.add(end_to_end(plain))
+        else:
+            total.add(Counts(failed=1, notes=["FAILED   end to end: the build"]))
+    for name, meson_options in SANITIZERS.items():
+        if name in parts:
+            total.add(meson_tests(name, options.build / name, meson_options, ["unit"]))
+    for note in total.notes:
+        print(note)
+    print(f"{total.passed} passed, {total.failed} failed, {total.skipped} skipped", flush=True)
+    return 1 if total.failed or not total.passed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
