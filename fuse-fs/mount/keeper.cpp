@@ -99,8 +99,9 @@ void Keeper::start_server() {
 void Keeper::lose_server(const std::string& why) {
   const bool proven = clock_.now() - server_.started() > proven_after;
   if (proven) back_off_ = first_back_off;
-  log::error("the server of " + options_.paths.fs() + " " + why + ": mounting anew in " +
-             std::to_string(back_off_ / std::chrono::milliseconds(1)) + " ms");
+  log::error("the server " + options_.server_command.front() + " of " + options_.paths.fs() + " " +
+             why + ": mounting anew in " + std::to_string(back_off_ / std::chrono::milliseconds(1)) +
+             " ms");
   release_mount();
   next_start_ = clock_.now() + back_off_;
   back_off_ = std::min(back_off_ * 2, longest_back_off);
