@@ -8,7 +8,7 @@
 namespace vpowercap {
 namespace {
 
-constexpr Nanoseconds rescan_period = std::chrono::seconds(30);
+constexpr Nanoseconds rescan_period = std::chrono::seconds(10);
 
 /// Whether opening the path again may help. A host that is silent (ENODATA) or a malformed value is
 /// not mended by that.

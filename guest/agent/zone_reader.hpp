@@ -21,7 +21,7 @@ class ZoneReader {
   [[nodiscard]] const std::string& path() const { return path_; }
 
   /// Reads all zones at `now` (monotonic). Looks for zones again when there are none, when one is
-  /// missing, when a descriptor is dead (module unloaded, share lost and remounted), and every 30 s
+  /// missing, when a descriptor is dead (module unloaded, share lost and remounted), and every 10 s
   /// for those that were added.
   ZoneReadings read(Nanoseconds now);
 

@@ -74,7 +74,7 @@ TEST_F(Reader, HealsWhenTheTreeWasGoneAndIsBack) {
   dir.remove("powercap");
   // Descriptors of removed files still read here, unlike those of a lost share: only the periodic
   // look finds out.
-  const auto gone = read_after(seconds(30));
+  const auto gone = read_after(seconds(10));
   EXPECT_TRUE(gone.zones.empty());
   EXPECT_EQ(gone.read_errors.at("intel-rapl:0"), 1u);
   ASSERT_EQ(gone.problems.size(), 1u);
@@ -84,7 +84,7 @@ TEST_F(Reader, HealsWhenTheTreeWasGoneAndIsBack) {
   const auto back = read_after(seconds(1));
   ASSERT_EQ(back.zones.size(), 1u);
   EXPECT_EQ(back.zones[0].total.count, 63'000'000u) << "goes on from its counter";
-  EXPECT_EQ(back.zones[0].power_uw, 62'000'000u / 32) << "the mean over the loss, no spike";
+  EXPECT_EQ(back.zones[0].power_uw, 62'000'000u / 12) << "the mean over the loss, no spike";
   EXPECT_TRUE(back.problems.empty());
 }
 
@@ -108,7 +108,7 @@ TEST_F(Reader, FindsZonesThatAppearLater) {
   zone("intel-rapl:0", "package-0", "1");
   EXPECT_EQ(read_after(seconds(1)).zones.size(), 1u);
   zone("intel-rapl:1", "package-1", "1");
-  EXPECT_EQ(read_after(seconds(30)).zones.size(), 2u);
+  EXPECT_EQ(read_after(seconds(10)).zones.size(), 2u);
 }
 
 /// A file that opens but whose every read fails with an error of the device's kind (here EISDIR).

@@ -14,18 +14,17 @@ namespace {
 
 using Report = std::function<void(const Finding&)>;
 
-/// False when there is nothing to look at below.
-bool check_mount(const CheckOptions& options, const Report& report) {
-  const auto& share = options.share;
+/// True when the share is mounted as it should be.
+bool check_mount(const GuestShare& share, const Report& report) {
   const auto problem = [&](const std::string& sentence) {
     report({false, "mount", sentence});
-    return true;
+    return false;
   };
   const auto mounted = current_mount(share.target);
   if (!mounted && mounted.error().code == ENOENT)
-    return !problem(share.target +
-                    " does not exist: /sys is not mounted, or this kernel was built without "
-                    "CONFIG_POWERCAP (then mount elsewhere with --target)");
+    return problem(share.target +
+                   " does not exist: /sys is not mounted, or this kernel was built without "
+                   "CONFIG_POWERCAP (then mount elsewhere with --target)");
   if (!mounted) return problem(mounted.error().message);
   if (!*mounted)
     return problem("nothing is mounted on " + share.target + ": run vpowercap-guest mount");
@@ -121,8 +120,9 @@ void check_movement(const CheckOptions& options, const PowercapScan& scan, const
 }  // namespace
 
 void check_share(const CheckOptions& options, const Report& report) {
-  if (!options.any_filesystem && !check_mount(options, report)) return;
+  const bool mounted = options.any_filesystem || check_mount(options.share, report);
   const auto scan = scan_powercap(options.share.target);
+  if (!mounted && scan.zones.empty()) return;  // all else follows from that
   if (!check_zones(options, scan, report)) return;
   if (check_energy(scan, report)) check_movement(options, scan, report);
 }

@@ -129,6 +129,11 @@ TEST_F(Check, ATreeThatIsNotMountedIsAProblemUnlessToldOff) {
   look();
   EXPECT_TRUE(has(on("mount"), "problem: /proc has a proc of")) << on("mount");
   findings.clear();
+  dir.make_directory("bare");
+  options.share.target = dir.path("bare");
+  look();
+  ASSERT_EQ(findings.size(), 1u) << "an empty directory says nothing about the host";
+  findings.clear();
   options.share.target = dir.path("absent");
   look();
   ASSERT_EQ(findings.size(), 1u);

@@ -3,6 +3,7 @@
 #include "host/daemon/instance.hpp"
 
 #include <poll.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <systemd/sd-daemon.h>
@@ -48,6 +49,14 @@ Sampler::Problems log_problems() {
   return [limiter = std::make_shared<log::Limiter>(), clock = SystemClock()](const Error& error) {
     if (limiter->pass(error.message, clock.now())) log::warning(error.message);
   };
+}
+
+/// Two descriptors per thread of every VM: asks for as many as may be had.
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  if (::setrlimit(RLIMIT_NOFILE, &limit) != 0) log::warning("cannot raise the limit of open files");
 }
 
 sigset_t handled_signals() {
@@ -174,6 +183,7 @@ int run_daemon(int argc, const char* const* argv) {
   const sigset_t set = handled_signals();
   ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
   std::signal(SIGPIPE, SIG_IGN);
+  raise_descriptor_limit();
   return Instance(std::move(config), argc, argv).run();
 }
 

@@ -64,7 +64,6 @@ struct LibvirtWatch::Impl {
 
   void run();
   void serve(virConnectPtr connection);
-  void listen(virConnectPtr connection);
   void resync(virConnectPtr connection);
   void hurry();
   [[nodiscard]] Error lost_connection() const {

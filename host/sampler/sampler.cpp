@@ -139,6 +139,7 @@ std::vector<VmTick> Sampler::measure_vms(Nanoseconds now, Nanoseconds since_boot
       marks_.erase(found);
     }
     auto tick = entry->second.measure(interval, since_boot, mark, cpus_);
+    for (const auto& problem : entry->second.take_problems()) problems_(problem);
     if (tick) {
       ticks.push_back(std::move(*tick));
       ++entry;

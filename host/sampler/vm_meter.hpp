@@ -30,6 +30,9 @@ class VmMeter {
   Result<VmTick> measure(Nanoseconds interval, Nanoseconds since_boot,
                          std::optional<std::uint64_t> mark_ns, const CpuMap& cpus);
 
+  /// What was odd about single threads since the last call, each naming its file.
+  std::vector<Error> take_problems() { return process_.take_problems(); }
+
   /// Takes over a changed description of the same process.
   void describe(const VmDescription& vm) { vm_ = vm; }
   [[nodiscard]] const VmDescription& vm() const { return vm_; }

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+// vpowercap-qemu-hook: called by libvirt at each phase of a VM; never delays, never stops one.
+//
+// libvirt waits for its hooks without limit, and a hook that fails stops a VM, at reconnect even a
+// running one. So: no call to libvirt, no waiting, no output, no child, and the exit code is 0 whatever
+// happens.
+#include <fcntl.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include <array>
+#include <chrono>
+#include <csignal>
+#include <cstdio>
+#include <cstring>
+
+#include "common/share/share.hpp"
+#include "libvirt-hooks/qemu_hook/call.hpp"
+#include "libvirt-hooks/qemu_hook/talk.hpp"
+
+namespace vpowercap {
+namespace {
+
+constexpr std::size_t max_xml_size = 1024 * 1024;
+constexpr auto input_time = std::chrono::milliseconds(100);
+constexpr std::chrono::microseconds whole_time = std::chrono::milliseconds(150);
+
+/// Ends the program with success after `whole_time`, whatever it is doing.
+void limit_time() {
+  struct sigaction action{};
+  action.sa_handler = [](int) noexcept { ::_exit(0); };
+  ::sigaction(SIGALRM, &action, nullptr);
+  std::signal(SIGPIPE, SIG_IGN);
+  sigset_t alarm;
+  ::sigemptyset(&alarm);
+  ::sigaddset(&alarm, SIGALRM);
+  ::sigprocmask(SIG_UNBLOCK, &alarm, nullptr);
+  const itimerval limit{{}, {0, whole_time.count()}};
+  ::setitimer(ITIMER_REAL, &limit, nullptr);
+}
+
+/// So that no file of ours becomes number 0, 1 or 2.
+void fill_standard_descriptors() {
+  int fd = 0;
+  while (fd >= 0 && fd <= 2) fd = ::open("/dev/null", O_RDWR | O_CLOEXEC);
+  if (fd > 2) ::close(fd);
+}
+
+Result<void> make_share(const RunPaths& paths, const Uuid& uuid) {
+  if (auto base = prepare_share_base(paths); !base) return base;
+  return make_vm_share(paths, uuid);
+}
+
+void handle(const HookCall& call) {
+  const std::string xml =
+      read_until(STDIN_FILENO, max_xml_size, std::chrono::steady_clock::now() + input_time);
+  const auto uuid = find_uuid(xml);
+  const RunPaths paths = call.run_dir.empty() ? RunPaths{} : RunPaths{call.run_dir};
+  Result<void> share;
+  if (uuid && needs_share(call.phase)) share = make_share(paths, *uuid);
+  const auto told = tell_daemon(paths.control(), {"hook",
+                                                  {{"phase", call.phase},
+                                                   {"sub", call.sub},
+                                                   {"uuid", uuid ? uuid->to_string() : ""},
+                                                   {"name", call.name},
+                                                   {"xml", xml}}});
+  if (!share)
+    log_line("VM " + uuid->to_string() + " has no directory to share: " + share.error().message);
+  else if (!told && call.phase == "prepare")
+    log_line(told.error().message + "; the daemon finds the VM when it is back");
+}
+
+/// Nothing libvirt sends has one word only: a person asks.
+bool answer_person(const char* word) {
+  if (std::strcmp(word, "--version") == 0) {
+    std::puts("vpowercap-qemu-hook " VPOWERCAP_VERSION);
+  } else if (std::strcmp(word, "--help") == 0) {
+    std::puts(
+        "Usage: vpowercap-qemu-hook [--run-dir DIR] [--] NAME OPERATION SUB-OPERATION EXTRA\n\n"
+        "Called by libvirt's qemu hook with a domain XML on standard input: makes the directory\n"
+        "that a VM's virtiofs share needs and tells vpowercapd of the phase. Takes at most 150 ms,\n"
+        "prints nothing and exits with 0 whatever happens.\n\n"
+        "  --run-dir DIR   where vpowercapd runs (default: /run/vpowercap)");
+  } else {
+    return false;
+  }
+  return true;
+}
+
+}  // namespace
+}  // namespace vpowercap
+
+int main(int argc, char** argv) {
+  using namespace vpowercap;
+  limit_time();
+  try {
+    if (argc == 2 && answer_person(argv[1])) return 0;
+    fill_standard_descriptors();
+    if (const auto call = parse_call({argv + 1, argv + (argc > 0 ? argc : 1)})) handle(*call);
+  } catch (...) {  // out of memory, say: the VM starts nevertheless
+  }
+  ::_exit(0);
+}
