@@ -9,6 +9,7 @@ import unittest
 
 from environment import environment
 from lab.guest import Guest
+from lab.log import LabError
 from lab.measure import take_sample, window
 
 _QUANTUM_JOULES = 0.001
@@ -17,9 +18,15 @@ _GRID_SECONDS = 1.0
 
 def powercap_info_energies(guest: Guest) -> dict[str, int]:
     """Zone name to microjoules, as Debian's powercap-info shows them."""
-    text = guest.check("powercap-info -p intel-rapl")
-    return {name: int(energy) for name, energy in
-            re.findall(r"name: (\S+)\n(?:.*\n)*?\s+energy_uj: (\d+)", text)}
+    zones = re.split(r"(?m)^\s*Zone ", guest.check("powercap-info -p intel-rapl"))[1:]
+    energies = {}
+    for zone in zones:
+        name = re.search(r"(?m)^\s*name: (\S+)$", zone)
+        energy = re.search(r"(?m)^\s*energy_uj: (\d+)$", zone)
+        if not name or not energy:
+            raise LabError(f"powercap-info shows a zone without name or energy: {zone}")
+        energies[name[1]] = int(energy[1])
+    return energies
 
 
 class ReadersTest(unittest.TestCase):
