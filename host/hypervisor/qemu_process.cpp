@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "common/base/file.hpp"
+#include "common/base/utf8.hpp"
 #include "common/procs/vm_process.hpp"
 
 namespace vpowercap {
