@@ -13,7 +13,7 @@
 #include "fuse-fs/mount/child.hpp"
 #include "fuse-fs/mount/fuse_mount.hpp"
 #include "fuse-fs/mount/plan.hpp"
-#include "fuse-fs/session/ledger_source.hpp"
+#include "common/ledger/ledger_source.hpp"
 
 namespace vpowercap {
 

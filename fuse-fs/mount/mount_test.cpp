@@ -17,7 +17,7 @@
 #include "common/share/mount_table.hpp"
 #include "common/share/share.hpp"
 #include "fuse-fs/mount/child.hpp"
-#include "fuse-fs/session/test_vm.hpp"
+#include "tests/support/test_vm.hpp"
 #include "tests/support/guest_view.hpp"
 #include "tests/support/mount_sandbox.hpp"
 
