@@ -5,7 +5,8 @@
 #include <fcntl.h>
 
 #include <charconv>
-#include <cstdio>
+
+#include "common/base/utf8.hpp"
 
 namespace vpowercap {
 
@@ -80,39 +81,6 @@ Result<std::uint64_t> parse_u64(std::string_view text) {
   if (error != std::errc() || end != text.data() + text.size())
     return fail(EINVAL, "holds \"" + printable(text) + "\", expected an unsigned decimal number");
   return value;
-}
-
-namespace {
-
-/// Length of the valid UTF-8 sequence at the start of `text`, 0 if it is not one.
-std::size_t utf8_length(std::string_view text) {
-  const auto lead = static_cast<unsigned char>(text[0]);
-  const std::size_t length = lead < 0x80 ? 1 : lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
-  if ((lead >= 0x80 && lead < 0xc2) || lead > 0xf4 || length > text.size()) return 0;
-  for (std::size_t i = 1; i < length; ++i)
-    if ((static_cast<unsigned char>(text[i]) & 0xc0) != 0x80) return 0;
-  return length;
-}
-
-}  // namespace
-
-std::string printable(std::string_view text, std::size_t limit) {
-  std::string shown;
-  while (!text.empty()) {
-    if (shown.size() >= limit) return shown + "...";
-    const auto c = static_cast<unsigned char>(text[0]);
-    const std::size_t length = utf8_length(text);
-    if (length == 0 || c < 0x20 || c == 0x7f || c == '"' || c == '\\') {
-      char escape[8];
-      std::snprintf(escape, sizeof escape, "\\x%02x", c);
-      shown += escape;
-      text.remove_prefix(1);
-    } else {
-      shown += text.substr(0, length);
-      text.remove_prefix(length);
-    }
-  }
-  return shown;
 }
 
 }  // namespace vpowercap

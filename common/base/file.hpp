@@ -39,8 +39,4 @@ Result<std::uint64_t> parse_u64(std::string_view text);
 /// `text` without one trailing newline.
 std::string_view without_newline(std::string_view text);
 
-/// `text` with control characters, quotes and invalid UTF-8 shown as escapes, cut at `limit` bytes:
-/// for messages that quote what came from outside.
-std::string printable(std::string_view text, std::size_t limit = 80);
-
 }  // namespace vpowercap

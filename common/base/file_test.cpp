@@ -63,12 +63,5 @@ TEST(PreadLine, ReadsAKeptDescriptorAfreshAndRefusesWhatMayBeCut) {
   EXPECT_EQ(*pread_line(fd->get(), buffer), "");
 }
 
-TEST(Printable, EscapesWhatATerminalWouldObey) {
-  EXPECT_EQ(printable("vm\n\x1b[31m\"x\""), "vm\\x0a\\x1b[31m\\x22x\\x22");
-  EXPECT_EQ(printable("größe"), "größe");
-  EXPECT_EQ(printable("\xff\xfe"), "\\xff\\xfe");
-  EXPECT_EQ(printable("abcdef", 3), "abc...");
-}
-
 }  // namespace
 }  // namespace vpowercap

@@ -15,6 +15,7 @@
 #include <string_view>
 
 #include "common/base/file.hpp"
+#include "common/base/utf8.hpp"
 
 namespace vpowercap {
 namespace {

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "common/base/file.hpp"
+#include "common/base/utf8.hpp"
 
 namespace vpowercap {
 

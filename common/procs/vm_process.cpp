@@ -17,6 +17,7 @@
 
 #include "common/base/file.hpp"
 #include "common/base/unique_fd.hpp"
+#include "common/base/utf8.hpp"
 #include "common/procs/process_files.hpp"
 #include "common/procs/stat_line.hpp"
 

@@ -70,7 +70,7 @@ bool Keeper::start_due() const { return !server_.running() && clock_.now() >= ne
 
 void Keeper::look_after_children() {
   if (const auto ended = binder_.reap(); ended && !ended->empty())
-    complain("binding trees into the share: the child " + *ended);
+    complain("asking the server for trees to bind: the child " + *ended);
   if (binder_.running() && clock_.now() - binder_.started() > options_.hung_after)
     lose_server("does not answer");
   else if (const auto ended = server_.reap()) lose_server(ended->empty() ? "ended" : *ended);
@@ -99,8 +99,9 @@ void Keeper::start_server() {
 void Keeper::lose_server(const std::string& why) {
   const bool proven = clock_.now() - server_.started() > proven_after;
   if (proven) back_off_ = first_back_off;
-  log::error("the server of " + options_.paths.fs() + " " + why + ": mounting anew in " +
-             std::to_string(back_off_ / std::chrono::milliseconds(1)) + " ms");
+  log::error("the server " + options_.server_command.front() + " of " + options_.paths.fs() + " " +
+             why + ": mounting anew in " + std::to_string(back_off_ / std::chrono::milliseconds(1)) +
+             " ms");
   release_mount();
   next_start_ = clock_.now() + back_off_;
   back_off_ = std::min(back_off_ * 2, longest_back_off);
@@ -156,16 +157,19 @@ void Keeper::connect(const std::vector<VmRecord>& vms, const std::vector<Uuid>& 
   settled_ = server_.running() && plan.bind.empty();
   if (binder_.running()) return;
   for (const auto& path : plan.detach) detach(path);
-  if (server_.running() && !plan.bind.empty()) start_binding(std::move(plan.bind));
+  if (server_.running() && (!plan.bind.empty() || clock_.now() >= next_question_))
+    start_binding(std::move(plan.bind));
 }
 
 /// In a child, because looking up the tree asks the server. The child must not hold the mount's
 /// descriptor, or a dead server would not end its connection.
 void Keeper::start_binding(std::vector<Uuid> uuids) {
+  next_question_ = clock_.now() + options_.hung_after / 2;
   const auto started = binder_.start_function(
       [this, &uuids] {
         mount_.fd.reset();
-        int failed = 0;
+        // Every UUID has a tree; what the kernel remembers of this one is older than it may be.
+        int failed = ::access(tree_path(options_.paths, Uuid{}).c_str(), F_OK) == 0 ? 0 : 1;
         for (const auto& uuid : uuids) {
           const auto from = tree_path(options_.paths, uuid);
           const auto to = bind_path(options_.paths, uuid);

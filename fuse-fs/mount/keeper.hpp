@@ -13,14 +13,15 @@
 #include "fuse-fs/mount/child.hpp"
 #include "fuse-fs/mount/fuse_mount.hpp"
 #include "fuse-fs/mount/plan.hpp"
-#include "fuse-fs/session/ledger_source.hpp"
+#include "common/ledger/ledger_source.hpp"
 
 namespace vpowercap {
 
 struct KeeperOptions {
   RunPaths paths;                           ///< run directory without symbolic links
   std::vector<std::string> server_command;  ///< without --fuse-fd
-  /// A server that leaves a bind unanswered for this long is hung and replaced.
+  /// A server that leaves a bind, or the question asked twice in this time, unanswered for this long is
+  /// hung and replaced: its readers could not even be killed.
   Nanoseconds hung_after{std::chrono::seconds(10)};
   /// A VM's directory goes when the ledger has not known the VM for this long.
   Nanoseconds forget_after{std::chrono::minutes(1)};
@@ -68,6 +69,7 @@ class Keeper {
   Child binder_;
   bool settled_ = false;
   Nanoseconds next_start_{0};
+  Nanoseconds next_question_{0};
   Nanoseconds back_off_;
   std::map<Uuid, Nanoseconds> last_known_;  ///< VMs seen in the ledger since our start
   log::Limiter limiter_;

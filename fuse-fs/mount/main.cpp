@@ -44,7 +44,8 @@ const ProgramSpec spec{
             {"interval", "MS", "500", "Time between two looks at what is missing, 10 to 60000 ms.",
              false},
             {"hung-after", "SECONDS", "10",
-             "A server that leaves a bind unanswered for so long is replaced, 1 to 600.", false},
+             "A server that leaves a request of ours unanswered for so long is replaced, 1 to 600 s.",
+             false},
             {"forget-after", "SECONDS", "60",
              "A VM's directory is removed when the ledger has not known the VM for so long, 1 to "
              "86400.",
@@ -85,9 +86,14 @@ KeeperOptions keeper_options(const Options& options, const RunPaths& paths) {
   };
 }
 
+/// What libvirt needs, the plain directories, is there from the start; it must not wait longer than
+/// this for the trees in them, whatever is wrong with those.
+constexpr Nanoseconds longest_start = std::chrono::seconds(3);
+
 void run(Keeper& keeper, int signals, std::chrono::milliseconds interval) {
   const SystemClock clock;
   auto next = clock.now();
+  const auto ready_at_latest = next + longest_start;
   for (bool ready = false;;) {
     pollfd waiting{signals, POLLIN, 0};
     auto left = std::chrono::ceil<std::chrono::milliseconds>(next - clock.now());
@@ -98,7 +104,7 @@ void run(Keeper& keeper, int signals, std::chrono::milliseconds interval) {
     if (clock.now() < next && !keeper.start_due()) continue;
     keeper.step();
     next = clock.now() + interval;
-    if (keeper.settled() && !ready) {
+    if (!ready && (keeper.settled() || clock.now() >= ready_at_latest)) {
       ready = true;
       ::sd_notify(0, "READY=1");
     }

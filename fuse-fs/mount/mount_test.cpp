@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The two programs together, with a guest's view of what they do.
 #include <fcntl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 
 #include <algorithm>
 #include <csignal>
@@ -15,7 +17,7 @@
 #include "common/share/mount_table.hpp"
 #include "common/share/share.hpp"
 #include "fuse-fs/mount/child.hpp"
-#include "fuse-fs/session/test_vm.hpp"
+#include "tests/support/test_vm.hpp"
 #include "tests/support/guest_view.hpp"
 #include "tests/support/mount_sandbox.hpp"
 
@@ -221,6 +223,16 @@ TEST_F(MountProgram, AHungServerIsReplacedAndHoldsUpNobody) {
   EXPECT_EQ(fuse_mounts(), 0u);
 }
 
+TEST_F(MountProgram, AHungServerIsNoticedWithoutANewVm) {
+  publish(known_vm, 5'000'000);
+  start();
+  ASSERT_TRUE(reads(known_vm, "5000000\n"));
+  const auto hung = server_pid();
+  ::kill(hung, SIGSTOP);
+  EXPECT_TRUE(eventually([&] { return ::kill(hung, 0) != 0; }));
+  EXPECT_TRUE(reads(known_vm, "5000000\n"));
+}
+
 TEST_F(MountProgram, ForgetsAVmThatTheLedgerDropped) {
   publish(known_vm, 5'000'000);
   publish(unknown_vm, 6'000'000);
@@ -232,6 +244,27 @@ TEST_F(MountProgram, ForgetsAVmThatTheLedgerDropped) {
   EXPECT_TRUE(reads(unknown_vm, "6000000\n"));
   publish(known_vm, 7'000'000);
   EXPECT_TRUE(reads(known_vm, "7000000\n"));
+}
+
+TEST_F(MountProgram, VmsCanStartThoughNoServerDoes) {
+  const auto socket_path = dir_->path() + "/notify";
+  const UniqueFd notify(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  socket_path.copy(address.sun_path, sizeof address.sun_path - 1);
+  ASSERT_EQ(::bind(notify.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+  ::setenv("NOTIFY_SOCKET", socket_path.c_str(), 1);
+  *(std::ranges::find(command_, "--server") + 1) = "/nonexistent/server";
+  publish(known_vm, 5'000'000);
+  start();
+  ::unsetenv("NOTIFY_SOCKET");
+  EXPECT_TRUE(eventually([&] { return fs::is_symlink(paths_.source(known_vm) + "/intel-rapl:0"); }));
+  char message[64];
+  const auto size = [&] { return ::recv(notify.get(), message, sizeof message, MSG_DONTWAIT); };
+  EXPECT_TRUE(eventually([&] { return size() > 0; })) << "the service never counts as started";
+  EXPECT_TRUE(std::string_view(message).starts_with("READY=1"));
+  EXPECT_TRUE(fs::is_empty(paths_.source(known_vm) + "/intel-rapl"));
+  kill_helper(SIGTERM);
 }
 
 TEST_F(MountProgram, ASecondOneIsRefused) {

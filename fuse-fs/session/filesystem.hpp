@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "common/base/result.hpp"
-#include "fuse-fs/session/ledger_source.hpp"
+#include "common/ledger/ledger_source.hpp"
 #include "fuse-fs/tree/vm_tree.hpp"
 
 namespace vpowercap {

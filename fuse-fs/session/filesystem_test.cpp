@@ -5,7 +5,7 @@
 #include <filesystem>
 #include <set>
 
-#include "fuse-fs/session/test_vm.hpp"
+#include "tests/support/test_vm.hpp"
 #include "tests/support/temp_dir.hpp"
 
 namespace vpowercap {

@@ -13,7 +13,7 @@
 #include <thread>
 
 #include "common/base/file.hpp"
-#include "fuse-fs/session/test_vm.hpp"
+#include "tests/support/test_vm.hpp"
 #include "tests/support/mount_sandbox.hpp"
 
 namespace vpowercap {

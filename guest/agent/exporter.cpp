@@ -9,6 +9,7 @@
 #include <stdexcept>
 
 #include "common/base/file.hpp"
+#include "common/base/utf8.hpp"
 #include "common/options/options.hpp"
 #include "guest/agent/metrics.hpp"
 

@@ -146,6 +146,16 @@ TEST_F(Scrape, FollowsALedgerThatComesLaterAndOneThatReplacesIt) {
   EXPECT_EQ(answer.find("vm=\"first\""), std::string::npos);
 }
 
+TEST_F(Scrape, AHostWithoutATreeButWithALedgerHasNoProblem) {
+  Agent agent(dir.path("absent"), ledger.path, clock);
+  expect_line(metrics_of(agent), "vpowercap_problems 1");
+  const auto writer = write_ledger("web");
+  expect_line(metrics_of(agent), "vpowercap_problems 0");
+  dir.write("absent/intel-rapl:0/name",
+            "package-0\n");  // a zone that lacks its files is one all the same
+  expect_line(metrics_of(agent), "vpowercap_problems 1");
+}
+
 TEST_F(Scrape, AnUnusableLedgerIsAProblemAndNotTheEnd) {
   dir.write("ledger", "not a ledger");
   Agent agent(dir.path("powercap"), ledger.path, clock);

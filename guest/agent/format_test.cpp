@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <nlohmann/json.hpp>
 
+#include "common/base/utf8.hpp"
 #include "guest/agent/json_format.hpp"
-#include "guest/agent/label_text.hpp"
 #include "guest/agent/sample_snapshot.hpp"
 #include "guest/agent/text_format.hpp"
 

@@ -5,8 +5,8 @@
 #include <ctime>
 #include <nlohmann/json.hpp>
 
+#include "common/base/utf8.hpp"
 #include "common/options/version.hpp"
-#include "guest/agent/label_text.hpp"
 
 namespace vpowercap {
 namespace {

@@ -4,8 +4,8 @@
 
 #include <utility>
 
+#include "common/base/utf8.hpp"
 #include "common/options/version.hpp"
-#include "guest/agent/label_text.hpp"
 
 namespace vpowercap {
 namespace {

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "common/base/file.hpp"
+#include "common/base/utf8.hpp"
 #include "common/powercap/tree.hpp"
 #include "guest/mount/mount_table.hpp"
 #include "guest/mount/movement.hpp"

@@ -7,6 +7,7 @@
 #include <stdexcept>
 
 #include "common/base/file.hpp"
+#include "common/base/utf8.hpp"
 #include "common/options/options.hpp"
 #include "guest/mount/check.hpp"
 #include "guest/mount/share.hpp"

@@ -10,7 +10,7 @@
 
 #include <cstring>
 
-#include "common/base/file.hpp"
+#include "common/base/utf8.hpp"
 #include "common/powercap/tree.hpp"
 #include "guest/mount/mount_table.hpp"
 

@@ -8,8 +8,8 @@
 #include <array>
 #include <vector>
 
-#include "common/base/file.hpp"
 #include "common/base/unique_fd.hpp"
+#include "common/base/utf8.hpp"
 #include "common/wire/unix_address.hpp"
 #include "host/control/listener.hpp"
 

@@ -9,7 +9,7 @@
 #include <stdexcept>
 #include <system_error>
 
-#include "common/base/file.hpp"
+#include "common/base/utf8.hpp"
 #include "common/share/share.hpp"
 #include "host/ctl/json.hpp"
 #include "host/ctl/table.hpp"

@@ -8,6 +8,7 @@
 #include <clocale>
 #include <sstream>
 
+#include "common/ledger/ledger_source.hpp"
 #include "host/ctl/table.hpp"
 
 namespace vpowercap {
@@ -48,14 +49,13 @@ void draw(const std::string& text) {
 Result<void> run_top(const std::string& ledger_path, Nanoseconds interval) {
   if (::isatty(STDOUT_FILENO) == 0)
     return fail(ENOTTY, "top needs a terminal; use vpowercap top --once in scripts");
-  auto reader = LedgerReader::open(ledger_path);
-  if (!reader) return tl::unexpected(reader.error());
+  if (auto reader = LedgerReader::open(ledger_path); !reader) return tl::unexpected(reader.error());
   const SystemClock clock;
+  LedgerSource ledger(ledger_path, clock, nullptr);
   const Screen screen(interval);
   for (;;) {
-    if (!reader->is_current())
-      if (auto fresh = LedgerReader::open(ledger_path)) reader = std::move(fresh);
-    if (const auto view = look(*reader, clock.now())) draw(list_table(*view, true));
+    if (const auto reader = ledger.current())
+      if (const auto view = look(*reader, clock.now())) draw(list_table(*view, true));
     if (const int key = ::getch(); key == 'q' || key == 'Q') return {};
   }
 }

@@ -14,7 +14,7 @@
 #include <stdexcept>
 #include <system_error>
 
-#include "common/base/file.hpp"
+#include "common/base/utf8.hpp"
 #include "common/log/log.hpp"
 #include "common/options/version.hpp"
 #include "host/hypervisor/domain_xml.hpp"

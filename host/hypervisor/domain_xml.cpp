@@ -8,6 +8,7 @@
 #include <pugixml.hpp>
 
 #include "common/base/file.hpp"
+#include "common/base/utf8.hpp"
 #include "host/hypervisor/xml_names.hpp"
 
 namespace vpowercap {

@@ -7,17 +7,37 @@
 #include <algorithm>
 
 #include "common/base/file.hpp"
+#include "common/base/utf8.hpp"
 #include "common/procs/vm_process.hpp"
 
 namespace vpowercap {
 namespace {
 
+/// libvirt escapes the name in the PID file's name as it does in XML (virPidFileBuildPath of 9.0).
+std::string escaped(const std::string& name) {
+  std::string text;
+  for (const char c : name) {
+    if (c == '<') text += "&lt;";
+    else if (c == '>') text += "&gt;";
+    else if (c == '&') text += "&amp;";
+    else if (c == '"') text += "&quot;";
+    else if (c == '\'') text += "&apos;";
+    else text += c;
+  }
+  return text;
+}
+
 Result<std::int64_t> read_pid(const std::string& pid_dir, const std::string& name) {
   if (name.empty() || name.find('/') != std::string::npos || name.find('\0') != std::string::npos)
     return fail(EINVAL,
                 "the name \"" + printable(name) + "\" cannot be a file's: no PID file to look for");
-  const std::string shown = pid_dir + "/" + printable(name, 300) + ".pid";
-  auto content = read_file_at(AT_FDCWD, pid_dir + "/" + name + ".pid", 64);
+  std::string file = escaped(name) + ".pid";
+  auto content = read_file_at(AT_FDCWD, pid_dir + "/" + file, 64);
+  if (!content && content.error().code == ENOENT) {
+    file = name + ".pid";
+    content = read_file_at(AT_FDCWD, pid_dir + "/" + file, 64);
+  }
+  const std::string shown = pid_dir + "/" + printable(file, 300);
   if (!content && content.error().code == ENOENT) return fail(ENOENT, shown + " is not there");
   if (!content) return fail_errno(content.error().code, "cannot read " + shown);
   const auto pid = parse_u64(*content);

@@ -37,6 +37,19 @@ TEST_F(QemuProcess, IsFoundForEveryNameThatIsAFileName) {
   }
 }
 
+TEST_F(QemuProcess, IsFoundWhereLibvirtEscapesTheName) {
+  host.start_process(7, uuid_a, 1);
+  host.start_process(8, uuid_b, 1);
+  host.write_pid("a&lt;&gt;&amp;&quot;&apos;", "7");
+  host.write_pid("b&lt;", "8");
+  vm.name = "a<>&\"'";
+  EXPECT_EQ(error(), 0);
+  vm.name = "b&lt;";  // the file is that of the VM "b<"
+  vm.pid = 0;
+  EXPECT_EQ(error(), ESTALE);
+  EXPECT_EQ(vm.pid, 0);
+}
+
 TEST_F(QemuProcess, ANameWithASlashIsNeverAPath) {
   host.dir.write("secret.pid", "7");
   host.start_process(7, uuid_a, 1);

@@ -4,7 +4,7 @@
 
 #include <utility>
 
-#include "common/base/file.hpp"
+#include "common/base/utf8.hpp"
 #include "common/procs/vm_process.hpp"
 #include "host/hypervisor/domain_xml.hpp"
 #include "host/hypervisor/qemu_process.hpp"

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "common/base/file.hpp"
+#include "common/base/utf8.hpp"
 #include "host/rapl/powercap_source.hpp"
 
 namespace vpowercap {

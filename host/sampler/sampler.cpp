@@ -85,7 +85,8 @@ void Sampler::take_news(Nanoseconds now) {
   std::set<Uuid> listed;
   for (const auto& vm : *news) {
     listed.insert(vm.uuid);
-    follow(vm, now);
+    if (vm.pid != 0) follow(vm, now);
+    else if (!meters_.contains(vm.uuid)) account_.admit(vm, now);  // its process is yet to come
   }
   std::erase_if(meters_, [&](const auto& entry) {
     if (listed.contains(entry.first)) return false;

@@ -155,6 +155,17 @@ TEST_F(SamplerOf, AnExpectedVmHasATreeBeforeItRuns) {
   EXPECT_GT(record().published_sum(EnergyDomain::package), 0u);
 }
 
+TEST_F(SamplerOf, AListedVmWithoutAProcessYetIsStarting) {
+  sampler->set_vms({{.uuid = uuid, .name = "web", .state = VmState::starting}});
+  tick(1'000'000);
+  EXPECT_EQ(record().state, VmState::starting);
+  thread(70, 70, "qemu-system-x86", 0);
+  sampler->set_vms({vm()});
+  tick(2'000'000);
+  EXPECT_EQ(record().state, VmState::running);
+  EXPECT_TRUE(problems.empty());
+}
+
 TEST_F(SamplerOf, AVmThatLeavesTheListIsStopped) {
   thread(70, 70, "qemu-system-x86", 0);
   sampler->set_vms({vm()});

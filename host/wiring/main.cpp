@@ -4,7 +4,7 @@
 
 #include <iostream>
 
-#include "common/base/file.hpp"
+#include "common/base/utf8.hpp"
 #include "common/options/options.hpp"
 #include "common/share/share.hpp"
 #include "host/wiring/wirer.hpp"

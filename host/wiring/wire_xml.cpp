@@ -7,7 +7,7 @@
 #include <set>
 #include <sstream>
 
-#include "common/base/file.hpp"
+#include "common/base/utf8.hpp"
 #include "host/hypervisor/xml_names.hpp"
 
 namespace vpowercap {

@@ -2,7 +2,7 @@
 // A VM's persistent definition in libvirt.
 #include "host/wiring/wirer.hpp"
 
-#include "common/base/file.hpp"
+#include "common/base/utf8.hpp"
 
 namespace vpowercap {
 

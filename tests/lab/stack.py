@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from lab.build import Build
+from lab.build import SOURCE, Build
 from lab.libvirtd import PrivateHost
 from lab.log import LabError
 
@@ -19,8 +19,9 @@ RUN_DIR = "/run/vpowercap"
 
 
 def hook_text(build: Build) -> str:
-    """What goes into libvirt's qemu.d so that a build directory's hook program is called."""
-    return f'#!/bin/sh\n"{build.hook}" "$@"\nexit 0\n'
+    """The hook as it is installed, calling a build directory's program."""
+    template = (SOURCE / "libvirt-hooks/vpowercap.sh.in").read_text()
+    return template.replace("@program@", str(build.hook)).replace("@run_dir@", RUN_DIR)
 
 
 class Stack:

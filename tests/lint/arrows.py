@@ -29,7 +29,7 @@ ARROWS = {
     "common/share": BASE,
     "fuse-fs/tree": LEDGER,
     "fuse-fs/session": LEDGER + OPTIONS_LOG + ["fuse-fs/tree"],
-    "fuse-fs/mount": LEDGER + OPTIONS_LOG + ["common/share", "fuse-fs/tree", "fuse-fs/session"],
+    "fuse-fs/mount": LEDGER + OPTIONS_LOG + ["common/share", "fuse-fs/tree"],
     "host/rapl": MODEL + ["common/powercap", "common/procs"],
     "host/hypervisor": MODEL + ["common/procs"],
     "host/sampler": LEDGER + ["common/attribution", "common/procs", "host/rapl"],

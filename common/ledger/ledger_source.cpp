@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Opening the ledger lazily.
-#include "fuse-fs/session/ledger_source.hpp"
+#include "common/ledger/ledger_source.hpp"
 
 namespace vpowercap {
 
