@@ -186,16 +186,33 @@ void Host::draw_power() {
   }
 }
 
+/// vCPUs that a process has a right to run on a package: one that may run anywhere counts in parts.
+double Host::reserved(const Process& process, std::uint32_t package) const {
+  double vcpus = 0;
+  for (const auto index : process.threads) {
+    const auto& spec = threads_[index].spec;
+    if (!spec.comm.starts_with("CPU ")) continue;
+    const auto here = std::count_if(spec.cpus.begin(), spec.cpus.end(), [&](std::uint32_t cpu) {
+      return shape_.package_of(cpu) == package;
+    });
+    vcpus += spec.cpus.empty() ? 1.0 / shape_.packages
+                               : static_cast<double>(here) / static_cast<double>(spec.cpus.size());
+  }
+  return vcpus;
+}
+
 void Host::share_idle() {
-  std::uint32_t owned = 0;
-  for (const auto& process : processes_)
-    if (process.alive) owned += process.vcpus;
-  const double whole = std::max(owned, shape_.cpus());
-  for (auto& process : processes_) {
-    if (!process.alive || process.vcpus == 0) continue;
-    const double share = process.vcpus / whole * shape_.packages / 1000;
-    process.package_idle_j += shape_.power.static_w * share;
-    process.dram_idle_j += shape_.power.dram_static_w * share;
+  for (std::uint32_t package = 0; package < shape_.packages; ++package) {
+    double owned = 0;
+    for (const auto& process : processes_)
+      if (process.alive && process.vcpus > 0) owned += reserved(process, package);
+    const double whole = std::max<double>(owned, shape_.cores * shape_.siblings);
+    for (auto& process : processes_) {
+      if (!process.alive || process.vcpus == 0) continue;
+      const double share = reserved(process, package) / whole / 1000;
+      process.package_idle_j += shape_.power.static_w * share;
+      process.dram_idle_j += shape_.power.dram_static_w * share;
+    }
   }
 }
 

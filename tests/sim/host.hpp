@@ -83,8 +83,8 @@ struct PackageEnergy {
 };
 
 /// Moves in steps of 1 ms. Truth: the energy that a step's threads cause is theirs; static energy goes
-/// to VMs by vCPUs owned over the host's CPUs (over all vCPUs when there are more of them), as the
-/// idle policy `reserved` declares. Deterministic for a seed.
+/// to VMs by the vCPUs that may run on a package over its CPUs (over all such vCPUs when there are more
+/// of them), as the idle policy `reserved` declares. Deterministic for a seed.
 class Host {
  public:
   Host(HostShape shape, std::uint64_t seed);
@@ -114,6 +114,7 @@ class Host {
   [[nodiscard]] int cpu_to_preempt(const Thread& thread) const;
   void schedule();
   void draw_power();
+  [[nodiscard]] double reserved(const Process& process, std::uint32_t package) const;
   void share_idle();
   void tick_cpus();
 

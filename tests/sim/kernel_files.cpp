@@ -27,6 +27,13 @@ std::string stat_line(std::int64_t id, const std::string& comm, std::int64_t run
   return line + "\n";
 }
 
+std::string allowed_cpus(const std::vector<std::uint32_t>& cpus, std::uint32_t all) {
+  if (cpus.empty()) return "0-" + std::to_string(all - 1);
+  std::string list;
+  for (const auto cpu : cpus) list += (list.empty() ? "" : ",") + std::to_string(cpu);
+  return list;
+}
+
 }  // namespace
 
 KernelFiles::KernelFiles(const Host& host) : host_(host) {
@@ -83,6 +90,8 @@ void KernelFiles::write_process(const Process& process) {
     put(task + "schedstat", std::to_string(thread.shown_ms * 1'000'000) + " 0 0\n");
     put(task + "stat",
         stat_line(thread.tid, thread.spec.comm, thread.shown_ms, process.born_ms, thread.last_cpu));
+    put(task + "status", "Name:\t" + thread.spec.comm + "\nCpus_allowed_list:\t" +
+                             allowed_cpus(thread.spec.cpus, host_.shape().cpus()) + "\n");
     run_ms += thread.shown_ms;
   }
   put(at + "/comm", process.comm + "\n");
