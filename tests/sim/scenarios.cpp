@@ -194,8 +194,7 @@ std::vector<Scenario> scenarios() {
   add("pinned", "Four VMs pinned to their sockets, one socket busy, one nearly idle.", two_sockets(),
       pinned);
   add("SMT pairs", "Two VMs share cores with themselves, two have a core for each vCPU.", one_socket(),
-      smt_pairs)
-      .settings.smt_weights = true;
+      smt_pairs);
   add("short-lived VMs", "Twenty VMs of 2 vCPUs that live 1.6 to 18.9 s, beside one that stays.",
       one_socket(), short_lived);
   auto storm = one_socket();

@@ -40,7 +40,6 @@ class System {
 struct OurSettings {
   double idle_w = 0;  ///< per package
   double idle_dram_w = 0;
-  bool smt_weights = false;
 };
 
 std::unique_ptr<System> make_vpowercap(const KernelFiles& files, const OurSettings& settings);
