@@ -3,8 +3,9 @@
 #include "host/sampler/account.hpp"
 
 #include <algorithm>
+#include <numeric>
 
-#include "common/attribution/attribute.hpp"
+#include "common/units/apportion.hpp"
 #include "common/units/wrap_counter.hpp"
 #include "host/sampler/vm_book.hpp"
 
@@ -14,6 +15,13 @@ namespace {
 std::uint64_t ns(Nanoseconds time) { return static_cast<std::uint64_t>(time.count()); }
 
 bool is_attributed(EnergyDomain domain) { return domain != EnergyDomain::psys; }
+
+std::uint64_t owned_milli(const VmTick& vm) {
+  std::uint64_t sum = 0;
+  for (const auto& [package, sockets] : vm.reserved)
+    for (const auto milli : sockets) sum += milli;
+  return sum;
+}
 
 }  // namespace
 
@@ -30,11 +38,20 @@ void Account::resume(const HostRecord& host, const std::vector<VmRecord>& vms, M
   }
 }
 
-void Account::describe_host(Method method, std::uint32_t cpus, std::vector<std::uint32_t> packages) {
+void Account::describe_host(Method method, std::uint32_t cpus, std::vector<std::uint32_t> packages,
+                            const std::map<std::uint32_t, std::uint32_t>& cpus_in) {
   host_.method = method;
   host_.cpus = std::max(1u, cpus);
   packages_ = packages.empty() ? std::vector<std::uint32_t>{0} : std::move(packages);
   host_.packages = static_cast<std::uint32_t>(packages_.size());
+  milli_cpus_.clear();
+  const std::vector<std::uint64_t> even(packages_.size(), 1);
+  const auto evenly = apportion(std::uint64_t{host_.cpus} * 1000, even);
+  for (std::size_t i = 0; i < packages_.size(); ++i) {
+    const auto known = cpus_in.find(packages_[i]);
+    milli_cpus_[packages_[i]] =
+        known == cpus_in.end() ? evenly[i] : std::uint64_t{std::max(1u, known->second)} * 1000;
+  }
 }
 
 void Account::admit(const VmDescription& vm, Nanoseconds now) {
@@ -103,6 +120,32 @@ void Account::book_zone(const Tick& tick, const ZoneReading& reading, std::vecto
   }
 }
 
+std::vector<std::uint64_t> Account::reserved(const VmTick& vm, std::uint32_t package) const {
+  if (!vm.reserved.empty()) {
+    const auto here = vm.reserved.find(package);
+    return here == vm.reserved.end() ? std::vector<std::uint64_t>{} : here->second;
+  }
+  const auto record = vms_.find(vm.uuid);
+  if (record == vms_.end()) return {};
+  std::vector<std::uint64_t> cpus;
+  std::size_t at = 0;
+  for (const auto& [number, milli] : milli_cpus_) {
+    if (number == package) at = cpus.size();
+    cpus.push_back(milli);
+  }
+  if (!milli_cpus_.contains(package)) return {};
+  const auto here = apportion(std::uint64_t{record->second.owned_vcpus} * 1000, cpus)[at];
+  const std::vector<std::uint64_t> even(std::max(1u, record->second.guest_sockets), 1);
+  return apportion(here, even);
+}
+
+VmLoad Account::load_of(const VmTick& vm, std::uint32_t package) const {
+  const auto work = vm.work.find(package);
+  const auto sockets = reserved(vm, package);
+  return {work == vm.work.end() ? 0 : work->second.total_ns,
+          std::accumulate(sockets.begin(), sockets.end(), std::uint64_t{0}), vm.alive};
+}
+
 void Account::divide(const Tick& tick, HostZoneRecord& zone, Microjoules delta, Nanoseconds interval) {
   const auto domain = static_cast<std::size_t>(zone.domain);
   zone.energy_uj += delta.count;
@@ -114,12 +157,11 @@ void Account::divide(const Tick& tick, HostZoneRecord& zone, Microjoules delta, 
   }
   const auto busy = tick.busy_ns.find(zone.package);
   const Nanoseconds tick_length(static_cast<std::int64_t>(host_.interval_ns));
-  const PackageLoad package{busy == tick.busy_ns.end() ? 0 : busy->second, host_.cpus, tick_length};
+  const auto cpus = milli_cpus_.find(zone.package);
+  const PackageLoad package{busy == tick.busy_ns.end() ? 0 : busy->second,
+                            cpus == milli_cpus_.end() ? 1000 : cpus->second, tick_length};
   std::vector<VmLoad> loads;
-  for (const auto& vm : tick.vms) {
-    const auto work = vm.work.find(zone.package);
-    loads.push_back({work == vm.work.end() ? 0 : work->second.total_ns, vms_[vm.uuid].vcpus, vm.alive});
-  }
+  for (const auto& vm : tick.vms) loads.push_back(load_of(vm, zone.package));
   const ZoneEnergy energy{delta, std::min(delta, energy_of(options_.idle_uw[domain], interval))};
   const auto shares = attribute(energy, package, loads, options_.policy);
   zone.idle_uj += energy.idle.count;
@@ -135,6 +177,7 @@ void Account::divide(const Tick& tick, HostZoneRecord& zone, Microjoules delta, 
       record.power_uw += mean_power_uw(shares.vms[i].idle + shares.vms[i].dynamic, interval);
     book_share(record, zone.domain, shares.vms[i],
                work == tick.vms[i].work.end() ? none : work->second.socket_ns,
+               reserved(tick.vms[i], zone.package),
                static_cast<std::uint32_t>(position - packages_.begin()));
   }
 }
@@ -167,6 +210,8 @@ std::vector<Error> Account::book(const Tick& tick) {
 void Account::finish_vm(const Tick& tick, const VmTick& vm_tick) {
   auto& record = vms_[vm_tick.uuid];
   for (const auto& [package, work] : vm_tick.work) record.work_ns += work.total_ns;
+  if (const auto milli = owned_milli(vm_tick); milli > 0)
+    record.owned_vcpus = static_cast<std::uint32_t>(milli / 1000);
   if (vm_tick.gap) ++record.gaps;
   record.work_mark_ns = vm_tick.work_mark_ns;
   record.sampled_ns = ns(tick.now);

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "common/attribution/attribute.hpp"
 #include "common/ledger/records.hpp"
 #include "common/model/vm.hpp"
 #include "common/units/microjoules.hpp"
@@ -38,9 +39,12 @@ struct PackageWork {
 struct VmTick {
   Uuid uuid;
   std::map<std::uint32_t, PackageWork> work;  ///< by host package
-  Nanoseconds alive{0};                       ///< part of the tick it existed
-  std::uint64_t work_mark_ns = 0;             ///< raw sum of its threads' work now
-  bool gap = false;                           ///< its work could not be read
+  /// By host package, for each virtual socket of the guest: thousandths of vCPUs that may run there.
+  /// Empty when not known: then the VM's vCPUs count as spread over all packages.
+  std::map<std::uint32_t, std::vector<std::uint64_t>> reserved;
+  Nanoseconds alive{0};            ///< part of the tick it existed
+  std::uint64_t work_mark_ns = 0;  ///< raw sum of its threads' work now
+  bool gap = false;                ///< its work could not be read
 };
 
 /// All that one tick brings.
@@ -65,8 +69,9 @@ class Account {
 
   /// Books by other rules from now on.
   void set_options(const AccountOptions& options) { options_ = options; }
-  /// Sets what is fixed about the machine.
-  void describe_host(Method method, std::uint32_t cpus, std::vector<std::uint32_t> packages);
+  /// Sets what is fixed about the machine. `cpus_in` counts the CPUs of each package; empty: evenly.
+  void describe_host(Method method, std::uint32_t cpus, std::vector<std::uint32_t> packages,
+                     const std::map<std::uint32_t, std::uint32_t>& cpus_in = {});
 
   /// Makes the VM's record, or takes over changes of its name, process, topology and settings.
   void admit(const VmDescription& vm, Nanoseconds now);
@@ -86,11 +91,15 @@ class Account {
   HostZoneRecord* zone_record(const ZoneReading& reading);
   void book_zone(const Tick& tick, const ZoneReading& reading, std::vector<Error>& problems);
   void divide(const Tick& tick, HostZoneRecord& zone, Microjoules delta, Nanoseconds interval);
+  [[nodiscard]] VmLoad load_of(const VmTick& vm, std::uint32_t package) const;
+  /// Thousandths of vCPUs of the VM per virtual socket of the guest on `package`.
+  [[nodiscard]] std::vector<std::uint64_t> reserved(const VmTick& vm, std::uint32_t package) const;
   void finish_vm(const Tick& tick, const VmTick& vm_tick);
 
   AccountOptions options_;
   HostRecord host_;
   std::vector<std::uint32_t> packages_{0};
+  std::map<std::uint32_t, std::uint64_t> milli_cpus_;  ///< by package
   std::map<Uuid, VmRecord> vms_;
   std::map<std::string, Nanoseconds> zone_taken_;  ///< time of each zone's last good reading
 };

@@ -30,7 +30,7 @@ Sampler::Sampler(SamplerOptions options, std::unique_ptr<EnergySource> source, L
                         .name = std::string(vm.name.view()),
                         .pid = vm.pid,
                         .pid_start_ticks = vm.pid_start_ticks};
-    known.topology = {vm.vcpus, vm.guest_sockets};
+    known.topology = {vm.vcpus, vm.guest_sockets, vm.owned_vcpus};
     known.settings = {vm.grid_ns, vm.quantum_uj, vm.max_energy_range_uj, vm.energy_mode, vm.topology};
     follow(known, last_tick_);
   }
@@ -103,9 +103,13 @@ void Sampler::refresh_cpus() {
   }
   cpus_ = std::move(*cpus);
   std::set<std::uint32_t> packages;
-  for (const auto& [cpu, package] : cpus_.package_of) packages.insert(package);
+  std::map<std::uint32_t, std::uint32_t> cpus_in;
+  for (const auto& [cpu, package] : cpus_.package_of) {
+    packages.insert(package);
+    ++cpus_in[package];
+  }
   account_.describe_host(source_->method(), static_cast<std::uint32_t>(cpus_.package_of.size()),
-                         {packages.begin(), packages.end()});
+                         {packages.begin(), packages.end()}, cpus_in);
 }
 
 void Sampler::measure_busy(Tick& tick) {
