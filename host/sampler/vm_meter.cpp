@@ -22,7 +22,8 @@ Nanoseconds age(std::uint64_t start_ticks, Nanoseconds since_boot) {
 Result<VmMeter> VmMeter::open(const std::string& proc_root, const VmDescription& vm) {
   auto process = VmProcess::open(proc_root, vm.pid, vm.pid_start_ticks);
   if (!process) return tl::unexpected(process.error());
-  return VmMeter(vm, std::move(*process));
+  return VmMeter(vm, std::move(*process),
+                 VcpuPlaces(proc_root + "/" + std::to_string(vm.pid) + "/task"));
 }
 
 void VmMeter::add(VmTick& tick, const ThreadWork& thread, std::uint64_t work_ns,
@@ -62,6 +63,7 @@ Result<VmTick> VmMeter::measure(Nanoseconds interval, Nanoseconds since_boot,
       add(tick, thread, thread.run_ns > before ? thread.run_ns - before : 0, cpus);
     }
   }
+  tick.reserved = places_.reserved(*threads, vm_.topology, cpus, since_boot);
   last_ns_.clear();
   for (const auto& thread : *threads) last_ns_[thread.tid] = thread.run_ns;
   is_first_ = false;

@@ -13,6 +13,7 @@
 #include "common/procs/cpus.hpp"
 #include "common/procs/vm_process.hpp"
 #include "host/sampler/account.hpp"
+#include "host/sampler/vcpu_places.hpp"
 
 namespace vpowercap {
 
@@ -38,13 +39,15 @@ class VmMeter {
   [[nodiscard]] const VmDescription& vm() const { return vm_; }
 
  private:
-  VmMeter(VmDescription vm, VmProcess process) : vm_(std::move(vm)), process_(std::move(process)) {}
+  VmMeter(VmDescription vm, VmProcess process, VcpuPlaces places)
+      : vm_(std::move(vm)), process_(std::move(process)), places_(std::move(places)) {}
   void add(VmTick& tick, const ThreadWork& thread, std::uint64_t work_ns, const CpuMap& cpus) const;
   void start_from(VmTick& tick, const std::vector<ThreadWork>& threads, std::uint64_t sum_ns,
                   std::uint64_t mark_ns, const CpuMap& cpus) const;
 
   VmDescription vm_;
   VmProcess process_;
+  VcpuPlaces places_;
   std::map<std::int64_t, std::uint64_t> last_ns_;  ///< by thread
   bool is_first_ = true;
 };
