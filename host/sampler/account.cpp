@@ -3,6 +3,7 @@
 #include "host/sampler/account.hpp"
 
 #include <algorithm>
+#include <cstdlib>
 #include <numeric>
 
 #include "common/units/apportion.hpp"
@@ -15,6 +16,12 @@ namespace {
 std::uint64_t ns(Nanoseconds time) { return static_cast<std::uint64_t>(time.count()); }
 
 bool is_attributed(EnergyDomain domain) { return domain != EnergyDomain::psys; }
+
+/// True when two lengths of time differ by less than a fifth: a zone's reading then belongs to the
+/// tick.
+bool is_about(Nanoseconds interval, Nanoseconds tick) {
+  return std::abs((interval - tick).count()) < tick.count() / 5;
+}
 
 std::uint64_t owned_milli(const VmTick& vm) {
   std::uint64_t sum = 0;
@@ -146,8 +153,18 @@ VmLoad Account::load_of(const VmTick& vm, std::uint32_t package) const {
           std::accumulate(sockets.begin(), sockets.end(), std::uint64_t{0}), vm.alive};
 }
 
+Microjoules Account::idle_part(HostZoneRecord& zone, Microjoules delta, Nanoseconds interval,
+                               const PackageUse& use) {
+  const auto end = host_.zones.begin() + host_.zone_count;
+  const auto like = std::count_if(host_.zones.begin(), end, [&](const HostZoneRecord& other) {
+    return other.domain == zone.domain && other.package == zone.package;
+  });
+  idle_.choose(zone, options_.idle_uw, static_cast<std::uint32_t>(like));
+  if (host_.method == Method::rapl) idle_.learn(zone, delta, interval, use);
+  return std::min(delta, energy_of(zone.idle_power_uw, interval));
+}
+
 void Account::divide(const Tick& tick, HostZoneRecord& zone, Microjoules delta, Nanoseconds interval) {
-  const auto domain = static_cast<std::size_t>(zone.domain);
   zone.energy_uj += delta.count;
   zone.power_uw = mean_power_uw(delta, interval);
   if (!is_attributed(zone.domain)) {
@@ -162,7 +179,9 @@ void Account::divide(const Tick& tick, HostZoneRecord& zone, Microjoules delta, 
                             cpus == milli_cpus_.end() ? 1000 : cpus->second, tick_length};
   std::vector<VmLoad> loads;
   for (const auto& vm : tick.vms) loads.push_back(load_of(vm, zone.package));
-  const ZoneEnergy energy{delta, std::min(delta, energy_of(options_.idle_uw[domain], interval))};
+  const bool is_plain = busy != tick.busy_ns.end() && is_about(interval, tick_length);
+  const PackageUse use{is_plain, package.busy_ns, package.milli_cpus * (host_.interval_ns / 1000)};
+  const ZoneEnergy energy{delta, idle_part(zone, delta, interval, use)};
   const auto shares = attribute(energy, package, loads, options_.policy);
   zone.idle_uj += energy.idle.count;
   const auto remainder = shares.remainder.idle + shares.remainder.dynamic;

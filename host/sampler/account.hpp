@@ -13,16 +13,14 @@
 #include "common/model/vm.hpp"
 #include "common/units/microjoules.hpp"
 #include "host/rapl/energy_source.hpp"
+#include "host/sampler/idle_book.hpp"
 
 namespace vpowercap {
-
-/// Power of an idle package, per domain, in µW; 0 where nothing is known: all energy is then dynamic.
-using IdlePower = std::array<std::uint64_t, virtual_domains.size()>;
 
 /// How energy is booked.
 struct AccountOptions {
   IdlePolicy policy = IdlePolicy::reserved;
-  IdlePower idle_uw{};
+  IdlePower idle_uw{};  ///< absent: learned
   /// A zone cannot draw more than this: an interval that says so is a gap. In µW.
   std::uint64_t max_zone_uw = 5'000'000'000;
   /// A stopped VM's last values stay this long.
@@ -84,6 +82,10 @@ class Account {
   /// UUIDs whose time is over; they are forgotten here.
   std::vector<Uuid> take_expired(Nanoseconds now);
 
+  /// What is known of idle power; restore_idle() goes on from it.
+  [[nodiscard]] IdleLearner::Memory idle_memory() const { return idle_.memory(); }
+  void restore_idle(const IdleLearner::Memory& memory) { idle_.restore(memory); }
+
   [[nodiscard]] const HostRecord& host() const { return host_; }
   [[nodiscard]] const std::map<Uuid, VmRecord>& vms() const { return vms_; }
 
@@ -91,12 +93,16 @@ class Account {
   HostZoneRecord* zone_record(const ZoneReading& reading);
   void book_zone(const Tick& tick, const ZoneReading& reading, std::vector<Error>& problems);
   void divide(const Tick& tick, HostZoneRecord& zone, Microjoules delta, Nanoseconds interval);
+  /// The idle part of `delta`, and learning from it for later ticks.
+  Microjoules idle_part(HostZoneRecord& zone, Microjoules delta, Nanoseconds interval,
+                        const PackageUse& use);
   [[nodiscard]] VmLoad load_of(const VmTick& vm, std::uint32_t package) const;
   /// Thousandths of vCPUs of the VM per virtual socket of the guest on `package`.
   [[nodiscard]] std::vector<std::uint64_t> reserved(const VmTick& vm, std::uint32_t package) const;
   void finish_vm(const Tick& tick, const VmTick& vm_tick);
 
   AccountOptions options_;
+  IdleBook idle_;
   HostRecord host_;
   std::vector<std::uint32_t> packages_{0};
   std::map<std::uint32_t, std::uint64_t> milli_cpus_;  ///< by package

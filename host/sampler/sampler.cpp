@@ -15,6 +15,7 @@ Sampler::Sampler(SamplerOptions options, std::unique_ptr<EnergySource> source, L
       ledger_(std::move(ledger)),
       problems_(std::move(problems)),
       account_(options_.account) {
+  account_.restore_idle(options_.idle);
   refresh_cpus();
   if (!ledger_.took_over()) return;
   const auto host = ledger_.host();
@@ -123,7 +124,7 @@ void Sampler::measure_busy(Tick& tick) {
     const auto package = cpus_.package(cpu);
     tick.busy_mark_ns[package] += ns;
     const auto last = last_busy_ns_.find(cpu);
-    if (last != last_busy_ns_.end() && ns > last->second) tick.busy_ns[package] += ns - last->second;
+    if (last != last_busy_ns_.end()) tick.busy_ns[package] += ns > last->second ? ns - last->second : 0;
   }
   const bool took_over = last_busy_ns_.empty() && account_.host().tick > 0;
   if (took_over)
@@ -164,9 +165,19 @@ void Sampler::tick(Nanoseconds now, Nanoseconds since_boot) {
   measure_busy(tick);
   tick.zones = source_->sample();
   for (const auto& problem : source_->take_problems()) problems_(problem);
-  for (const auto& problem : account_.book(tick)) problems_(problem);
+  for (const auto& problem : book(tick)) problems_(problem);
   last_tick_ = now;
   write_ledger(now);
+}
+
+std::vector<Error> Sampler::book(const Tick& tick) {
+  const std::lock_guard lock(mutex_);
+  return account_.book(tick);
+}
+
+IdleLearner::Memory Sampler::idle_memory() {
+  const std::lock_guard lock(mutex_);
+  return account_.idle_memory();
 }
 
 void Sampler::write_ledger(Nanoseconds now) {

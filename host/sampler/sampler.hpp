@@ -25,6 +25,7 @@ struct SamplerOptions {
   std::string sysfs_root = "/sys";
   Nanoseconds tick{std::chrono::seconds(1)};
   AccountOptions account;
+  IdleLearner::Memory idle;  ///< idle power learned earlier
 };
 
 /// Drives the books. tick() is called by one thread; the setters by any.
@@ -43,6 +44,9 @@ class Sampler {
   /// Books by other rules from the next tick on.
   void set_account_options(const AccountOptions& options);
 
+  /// What is learned of idle power so far, to be kept for a later Sampler.
+  IdleLearner::Memory idle_memory();
+
   /// Measures and books one tick and writes it to the ledger. `now` is CLOCK_MONOTONIC, `since_boot`
   /// CLOCK_BOOTTIME, both at the call.
   void tick(Nanoseconds now, Nanoseconds since_boot);
@@ -55,6 +59,7 @@ class Sampler {
   void follow(const VmDescription& vm, Nanoseconds now);
   void measure_busy(Tick& tick);
   std::vector<VmTick> measure_vms(Nanoseconds now, Nanoseconds since_boot);
+  std::vector<Error> book(const Tick& tick);
   void refresh_cpus();
   void write_ledger(Nanoseconds now);
 
@@ -68,7 +73,7 @@ class Sampler {
   std::map<std::uint32_t, std::uint64_t> last_busy_ns_;  ///< by CPU
   std::map<Uuid, VmMeter> meters_;
   std::map<Uuid, std::uint64_t> marks_;  ///< raw work noted by an earlier writer
-  std::mutex mutex_;                     ///< guards the three below
+  std::mutex mutex_;  ///< guards the three below, and the books while a tick is booked
   std::optional<std::vector<VmDescription>> news_;
   std::vector<VmDescription> expected_;
   std::optional<AccountOptions> new_options_;

@@ -51,7 +51,7 @@ FOREIGN = {
     r"spdlog/.*": ["common/log"],
     r"prometheus/.*": ["guest/agent"],
     r"pugixml\.hpp": ["host/hypervisor", "host/wiring"],
-    r"nlohmann/.*": ["host/ctl", "guest/agent", "guest/mount"],
+    r"nlohmann/.*": ["host/ctl", "host/sampler", "guest/agent", "guest/mount"],
     r"curses\.h": ["host/ctl"],
     r"systemd/.*": ["host/daemon", "fuse-fs/session", "fuse-fs/mount"],
 }
