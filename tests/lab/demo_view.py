@@ -36,7 +36,8 @@ def as_json(window: Window, accelerator: str) -> str:
 def as_table(window: Window, accelerator: str) -> str:
     """The host's view and each guest's own, side by side."""
     lines = [
-        f"{_METHOD[window.method]}; {_ACCELERATOR[accelerator]}; mean of {window.seconds:.0f} s",
+        _METHOD[window.method],
+        f"mean of {window.seconds:.0f} s, {_ACCELERATOR[accelerator]}",
         "",
         f"{'':14}{'------- the host says -------':>33}  {'-- node_exporter in the guest --':>33}",
         f"{'host':14}{window.host_watts:13.2f} W",
