@@ -114,8 +114,8 @@ struct VmRecord {
   std::uint32_t vcpus = 0;          ///< most vCPUs it can have
   std::uint32_t sockets = 0;        ///< virtual package zones shown, 1..max_virtual_sockets
   std::uint32_t guest_sockets = 0;  ///< sockets of the guest's CPU topology
-  std::uint32_t owned_vcpus = 0;    ///< vCPUs it has now, of `vcpus` it can have
-  std::uint32_t domain_mask = 0;    ///< bit d set: the domain EnergyDomain(d) is attributed
+  std::uint32_t reserved = 0;
+  std::uint32_t domain_mask = 0;  ///< bit d set: the domain EnergyDomain(d) is attributed
   std::uint32_t energy_mode = 0400;
   IdlePolicy idle_policy = IdlePolicy::reserved;
   TopologyView topology = TopologyView::guest;
@@ -137,6 +137,8 @@ struct VmRecord {
   std::array<DomainQuality, virtual_domains.size()> quality{};
   /// What each domain's dynamic energy was divided by in the last tick.
   std::array<DynamicBasis, virtual_domains.size()> basis{};
+  std::uint32_t owned_vcpus = 0;  ///< vCPUs it has now, of `vcpus` it can have
+  std::uint32_t reserved_too = 0;
 
   [[nodiscard]] bool has(EnergyDomain domain) const {
     return domain_mask & (1u << static_cast<unsigned>(domain));

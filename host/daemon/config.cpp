@@ -32,6 +32,8 @@ const ProgramSpec spec{
         {"group", "NAME", "vpowercap",
          "Group that may read the ledger and ask on the socket; ignored when it does not exist."},
         {"log-level", "LEVEL", "info", "error, warning, info or debug."},
+        {"state-dir", "DIR", "/var/lib/vpowercap",
+         "Where learned idle power is kept, in idle.json. Empty: nowhere."},
         {"tick", "SECONDS", "1", "Sampling period, 0.1 to 60."},
         {"stale-after", "SECONDS", "60",
          "Guests' reads fail when the daemon has been silent for this long, 2 to 86400."},
@@ -44,12 +46,16 @@ const ProgramSpec spec{
         {"idle-policy", "POLICY", "reserved",
          "Who pays for idle power: reserved (by vCPUs owned), usage (by work), equal, none (the "
          "host)."},
-        {"idle-package-watts", "WATTS", "0",
-         "Idle power of one package, 0 to 10000; with the model the model's. 0: all energy is "
-         "dynamic."},
-        {"idle-core-watts", "WATTS", "0", "Idle power of one package's core domain."},
-        {"idle-uncore-watts", "WATTS", "0", "Idle power of one package's uncore domain."},
-        {"idle-dram-watts", "WATTS", "0", "Idle power of one package's dram domain."},
+        {"idle-package-watts", "WATTS", "",
+         "Idle power of one package, 0 to 10000; 0: all energy is dynamic. Not given: learned, with "
+         "the "
+         "model the model's."},
+        {"idle-core-watts", "WATTS", "",
+         "Idle power of one package's core domain. Not given: learned."},
+        {"idle-uncore-watts", "WATTS", "",
+         "Idle power of one package's uncore domain. Not given: learned."},
+        {"idle-dram-watts", "WATTS", "",
+         "Idle power of one package's dram domain. Not given: learned."},
         {"max-zone-watts", "WATTS", "5000",
          "An interval in which a zone seems to draw more is a gap, 1 to 1000000."},
         {"grid", "SECONDS", "1",
@@ -104,10 +110,10 @@ AccountOptions account_options(const Options& options) {
   const auto policy = parse_idle_policy(options.text("idle-policy"));
   if (!policy) refuse(options, "idle-policy", "reserved, usage, equal, none");
   account.policy = *policy;
-  account.idle_uw = {microwatts(options, "idle-package-watts", 0, 10000),
-                     microwatts(options, "idle-core-watts", 0, 10000),
-                     microwatts(options, "idle-uncore-watts", 0, 10000),
-                     microwatts(options, "idle-dram-watts", 0, 10000)};
+  for (std::size_t i = 0; i < account.idle_uw.size(); ++i) {
+    const auto name = "idle-" + std::string(to_string(virtual_domains[i])) + "-watts";
+    if (!options.text(name).empty()) account.idle_uw[i] = microwatts(options, name, 0, 10000);
+  }
   account.max_zone_uw = microwatts(options, "max-zone-watts", 1, 1'000'000);
   return account;
 }
@@ -133,6 +139,7 @@ const ProgramSpec& daemon_spec() { return spec; }
 DaemonConfig read_config(const Options& options) {
   DaemonConfig config;
   config.paths.run_dir = options.text("run-dir");
+  config.state_dir = options.text("state-dir");
   config.group = options.text("group");
   config.log_level = options.text("log-level");
   config.libvirt_uri = options.text("libvirt-uri");
