@@ -50,8 +50,10 @@ const ProgramSpec spec{
         {"idle-core-watts", "WATTS", "0", "Idle power of one package's core domain."},
         {"idle-uncore-watts", "WATTS", "0", "Idle power of one package's uncore domain."},
         {"idle-dram-watts", "WATTS", "0", "Idle power of one package's dram domain."},
-        {"max-zone-watts", "WATTS", "5000",
-         "An interval in which a zone seems to draw more is a gap, 1 to 1000000."},
+        {"max-zone-watts", "WATTS", "0",
+         "No zone draws more than this, 0 to 1000000: an interval that says so is a gap, and so is one "
+         "long enough for the counter to wrap twice at this power. 0: by the kind of zone and the "
+         "processor's design power."},
         {"grid", "SECONDS", "1",
          "Counters that guests see change at multiples of this only, 1 to 3600."},
         {"quantum-uj", "MICROJOULES", "1000",
@@ -108,7 +110,7 @@ AccountOptions account_options(const Options& options) {
                      microwatts(options, "idle-core-watts", 0, 10000),
                      microwatts(options, "idle-uncore-watts", 0, 10000),
                      microwatts(options, "idle-dram-watts", 0, 10000)};
-  account.max_zone_uw = microwatts(options, "max-zone-watts", 1, 1'000'000);
+  account.max_zone_uw = microwatts(options, "max-zone-watts", 0, 1'000'000);
   return account;
 }
 
