@@ -42,8 +42,7 @@ struct HostZoneRecord {
   EnergyDomain domain = EnergyDomain::package;
   /// 1: never divided, all of it is remainder: psys, and AMD's core, one core's counter.
   std::uint8_t is_host_only = 0;
-  std::uint8_t die = 0;  ///< M of package-N-die-M
-  std::uint8_t reserved = 0;
+  std::uint16_t die = 0;  ///< M of package-N-die-M
   std::uint32_t package = 0;
   std::uint64_t energy_uj = 0;           ///< all energy of the zone, wraps removed
   std::uint64_t remainder_uj = 0;        ///< of it, what no VM got

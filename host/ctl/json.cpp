@@ -25,6 +25,7 @@ Json host_zone(const HostZoneRecord& zone) {
           {"idle_joules", joules(zone.idle_uj)},
           {"gaps", zone.gaps},
           {"gap_seconds", seconds(zone.gap_ns)},
+          {"lost_seconds", seconds(zone.lost_ns)},
           {"joules_across_gaps", joules(zone.across_gap_uj)}};
 }
 
@@ -63,6 +64,7 @@ Json quality(const LedgerView& view, const VmRecord& vm, EnergyDomain domain) {
           {"divided_by", to_string(vm.basis[index])},
           {"gaps", state.gaps},
           {"gap_seconds", seconds(state.gap_ns)},
+          {"lost_seconds", seconds(state.lost_ns)},
           {"joules_across_gaps", joules(state.across_gap_uj)},
           {"sample_age_seconds", sample_age(view, state.sampled_ns)}};
 }

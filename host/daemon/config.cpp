@@ -56,8 +56,10 @@ const ProgramSpec spec{
          "Idle power of one package's uncore domain. Not given: learned."},
         {"idle-dram-watts", "WATTS", "",
          "Idle power of one package's dram domain. Not given: learned."},
-        {"max-zone-watts", "WATTS", "5000",
-         "An interval in which a zone seems to draw more is a gap, 1 to 1000000."},
+        {"max-zone-watts", "WATTS", "0",
+         "No zone draws more than this, 0 to 1000000: an interval that says so is a gap, and so is one "
+         "long enough for the counter to wrap twice at this power. 0: by the kind of zone and the "
+         "processor's design power."},
         {"grid", "SECONDS", "1",
          "Counters that guests see change at multiples of this only, 1 to 3600."},
         {"quantum-uj", "MICROJOULES", "1000",
@@ -114,7 +116,7 @@ AccountOptions account_options(const Options& options) {
     const auto name = "idle-" + std::string(to_string(virtual_domains[i])) + "-watts";
     if (!options.text(name).empty()) account.idle_uw[i] = microwatts(options, name, 0, 10000);
   }
-  account.max_zone_uw = microwatts(options, "max-zone-watts", 1, 1'000'000);
+  account.max_zone_uw = microwatts(options, "max-zone-watts", 0, 1'000'000);
   return account;
 }
 

@@ -14,6 +14,7 @@
 #include "common/units/microjoules.hpp"
 #include "host/rapl/energy_source.hpp"
 #include "host/sampler/idle_book.hpp"
+#include "host/sampler/zone_counter.hpp"
 
 namespace vpowercap {
 
@@ -21,8 +22,11 @@ namespace vpowercap {
 struct AccountOptions {
   IdlePolicy policy = IdlePolicy::reserved;
   IdlePower idle_uw{};  ///< absent: learned
-  /// A zone cannot draw more than this: an interval that says so is a gap. In µW.
-  std::uint64_t max_zone_uw = 5'000'000'000;
+  /// No zone can draw more than this, in µW: an interval that says so is a gap, and so is one so long
+  /// that the counter may have wrapped twice. 0: by each zone's kind and make (power_bound.hpp).
+  std::uint64_t max_zone_uw = 0;
+  /// The sampling period: energy that comes in one piece over more than 1.5 of them is told apart.
+  Nanoseconds tick{std::chrono::seconds(1)};
   /// A stopped VM's last values stay this long.
   Nanoseconds keep_stopped{std::chrono::minutes(10)};
 };
@@ -52,6 +56,25 @@ struct Tick {
   std::map<std::uint32_t, std::uint64_t> busy_ns;       ///< by package, since the last tick
   std::map<std::uint32_t, std::uint64_t> busy_mark_ns;  ///< by package, since the machine's start
   std::vector<VmTick> vms;
+  /// CLOCK_BOOTTIME - CLOCK_MONOTONIC: grows by the time the machine is suspended.
+  Nanoseconds boot_offset{0};
+};
+
+/// What ran on one package while a zone's energy had not come yet.
+class Backlog {
+ public:
+  void add(const Tick& tick, std::uint32_t package, Nanoseconds length);
+  void clear() { *this = {}; }
+  [[nodiscard]] bool empty() const { return length_ == Nanoseconds(0) && vms_.empty(); }
+  [[nodiscard]] std::uint64_t busy_ns() const { return busy_ns_; }
+  [[nodiscard]] Nanoseconds length() const { return length_; }
+  /// Every VM that ran, with its sums; it may be gone by now.
+  [[nodiscard]] const std::vector<VmTick>& vms() const { return vms_; }
+
+ private:
+  std::uint64_t busy_ns_ = 0;
+  Nanoseconds length_{0};
+  std::vector<VmTick> vms_;
 };
 
 /// Keeps the records of host and VMs. Law: after every tick, for every zone, the sum of what VMs got
@@ -90,12 +113,31 @@ class Account {
   [[nodiscard]] const std::map<Uuid, VmRecord>& vms() const { return vms_; }
 
  private:
-  HostZoneRecord* zone_record(const ZoneReading& reading);
-  void book_zone(const Tick& tick, const ZoneReading& reading, std::vector<Error>& problems);
-  void divide(const Tick& tick, HostZoneRecord& zone, Microjoules delta, Nanoseconds interval);
-  /// The idle part of `delta`, and learning from it for later ticks.
-  Microjoules idle_part(HostZoneRecord& zone, Microjoules delta, Nanoseconds interval,
-                        const PackageUse& use);
+  /// What is kept of a zone beside its record, at the same index.
+  struct ZoneState {
+    ZoneCounter counter;
+    Backlog backlog;
+  };
+  /// What a piece of energy is divided by.
+  struct Loads {
+    std::uint64_t busy_ns;
+    Nanoseconds length;
+    const std::vector<VmTick>& vms;
+    bool is_plain;  ///< one whole tick whose busy time is known: fit to learn from
+  };
+
+  std::vector<std::size_t> place_zones(const std::vector<ZoneReading>& zones,
+                                       std::vector<Error>& problems);
+  Nanoseconds take_suspend(const Tick& tick);
+  void book_zone(const Tick& tick, const ZoneReading& reading, std::size_t index, Nanoseconds suspended,
+                 std::vector<Error>& problems);
+  void book_step(const Tick& tick, std::size_t index, const ZoneStep& step);
+  void book_gap(HostZoneRecord& zone, const ZoneStep& step);
+  void divide(const Loads& loads, HostZoneRecord& zone, const ZoneStep& step, Nanoseconds now);
+  void finish_gaps(const Tick& tick, Nanoseconds suspended);
+  /// The idle part of a zone's energy, and learning from it for later ticks.
+  Microjoules idle_part(HostZoneRecord& zone, const ZoneStep& step, const Loads& loads);
+  [[nodiscard]] std::uint64_t milli_cpus(std::uint32_t package) const;
   [[nodiscard]] VmLoad load_of(const VmTick& vm, std::uint32_t package) const;
   /// Thousandths of vCPUs of the VM per virtual socket of the guest on `package`.
   [[nodiscard]] std::vector<std::uint64_t> reserved(const VmTick& vm, std::uint32_t package) const;
@@ -107,7 +149,9 @@ class Account {
   std::vector<std::uint32_t> packages_{0};
   std::map<std::uint32_t, std::uint64_t> milli_cpus_;  ///< by package
   std::map<Uuid, VmRecord> vms_;
-  std::map<std::string, Nanoseconds> zone_taken_;  ///< time of each zone's last good reading
+  std::vector<ZoneState> states_;
+  /// What gaps the present tick brought, per domain: the most of any zone.
+  std::array<DomainQuality, virtual_domains.size()> tick_gaps_{};
 };
 
 }  // namespace vpowercap

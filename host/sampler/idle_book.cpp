@@ -36,7 +36,7 @@ void IdleBook::choose(HostZoneRecord& zone, const IdlePower& configured, std::ui
 
 void IdleBook::learn(const HostZoneRecord& zone, Microjoules delta, Nanoseconds interval,
                      const PackageUse& use) {
-  if (!use.is_known || zone.idle_method == IdleMethod::configured) return;
+  if (zone.idle_method == IdleMethod::configured) return;
   learner_.observe(memory_name(zone), mean_power_uw(delta, interval), use.busy_ns, use.cpu_ns,
                    interval);
 }

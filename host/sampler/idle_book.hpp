@@ -16,7 +16,6 @@ using IdlePower = std::array<std::optional<std::uint64_t>, virtual_domains.size(
 
 /// What the CPUs of a zone's package did in a tick.
 struct PackageUse {
-  bool is_known = false;      ///< false: nothing can be learned from this tick
   std::uint64_t busy_ns = 0;  ///< CPU time used
   std::uint64_t cpu_ns = 0;   ///< CPU time there was
 };

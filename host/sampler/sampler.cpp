@@ -14,7 +14,7 @@ Sampler::Sampler(SamplerOptions options, std::unique_ptr<EnergySource> source, L
       source_(std::move(source)),
       ledger_(std::move(ledger)),
       problems_(std::move(problems)),
-      account_(options_.account) {
+      account_(with_tick(options_.account)) {
   account_.restore_idle(options_.idle);
   refresh_cpus();
   if (!ledger_.took_over()) return;
@@ -37,6 +37,11 @@ Sampler::Sampler(SamplerOptions options, std::unique_ptr<EnergySource> source, L
   }
 }
 
+AccountOptions Sampler::with_tick(AccountOptions options) const {
+  options.tick = options_.tick;
+  return options;
+}
+
 void Sampler::set_vms(std::vector<VmDescription> vms) {
   const std::lock_guard lock(mutex_);
   news_ = std::move(vms);
@@ -49,7 +54,7 @@ void Sampler::expect(VmDescription vm) {
 
 void Sampler::set_account_options(const AccountOptions& options) {
   const std::lock_guard lock(mutex_);
-  new_options_ = options;
+  new_options_ = with_tick(options);
 }
 
 void Sampler::follow(const VmDescription& vm, Nanoseconds now) {
@@ -119,7 +124,10 @@ void Sampler::measure_busy(Tick& tick) {
     problems_(now.error());
     return;
   }
-  if (now->size() != cpus_.package_of.size()) refresh_cpus();
+  const bool same_cpus =
+      std::equal(now->begin(), now->end(), cpus_.package_of.begin(), cpus_.package_of.end(),
+                 [](const auto& a, const auto& b) { return a.first == b.first; });
+  if (!same_cpus) refresh_cpus();
   for (const auto& [cpu, ns] : *now) {
     const auto package = cpus_.package(cpu);
     tick.busy_mark_ns[package] += ns;
@@ -160,7 +168,7 @@ std::vector<VmTick> Sampler::measure_vms(Nanoseconds now, Nanoseconds since_boot
 
 void Sampler::tick(Nanoseconds now, Nanoseconds since_boot) {
   take_news(now);
-  Tick tick{.now = now};
+  Tick tick{.now = now, .boot_offset = since_boot - now};
   tick.vms = measure_vms(now, since_boot);
   measure_busy(tick);
   tick.zones = source_->sample();

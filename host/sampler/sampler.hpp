@@ -55,6 +55,7 @@ class Sampler {
   [[nodiscard]] const Account& account() const { return account_; }
 
  private:
+  [[nodiscard]] AccountOptions with_tick(AccountOptions options) const;
   void take_news(Nanoseconds now);
   void follow(const VmDescription& vm, Nanoseconds now);
   void measure_busy(Tick& tick);
