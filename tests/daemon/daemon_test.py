@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import unittest
 
@@ -76,6 +77,16 @@ class Host:
     def advance(self, number: int, joules: float) -> None:
         path = self.zone(number) / "energy_uj"
         path.write_text(f"{int(path.read_text()) + int(joules * 1e6)}\n")
+
+    def keep_drawing(self, number: int, stop: threading.Event) -> None:
+        """Counts up without ever showing half a number, as a kernel does."""
+        path = self.zone(number) / "energy_uj"
+        value = 100_000_000
+        path.write_text(f"{value}\n")
+        with open(path, "r+b", buffering=0) as counter:
+            while not stop.wait(0.01):
+                value += 100_000
+                os.pwrite(counter.fileno(), b"%d\n" % value, 0)
 
     def wait_for(self, condition, what: str) -> None:
         deadline = time.monotonic() + 20
@@ -174,9 +185,13 @@ class Daemon(unittest.TestCase):
         host.start()
         self.assertEqual("none", self.idle_of_host()["method"])
 
+        stop = threading.Event()
+        pump = threading.Thread(target=host.keep_drawing, args=(0, stop))
+        pump.start()
+        self.addCleanup(pump.join)
+        self.addCleanup(stop.set)
+
         def learns():
-            host.advance(0, 0.5)
-            time.sleep(0.05)
             return self.idle_of_host()["method"] == "learned"
         host.wait_for(learns, "idle power to be learned")
         self.assertEqual("low", self.idle_of_host()["confidence"])
@@ -184,11 +199,8 @@ class Daemon(unittest.TestCase):
         kept = host.root / "state/idle.json"
         self.assertIn("intel-rapl:0 package-0", kept.read_text())
 
-        def is_known():
-            host.advance(0, 0.5)
-            return self.idle_of_host()["samples"] > 0
         host.start()
-        host.wait_for(is_known, "the learned idle power to be there again")
+        host.wait_for(lambda: self.idle_of_host()["samples"] > 0, "the learned idle power to be there again")
         self.assertEqual("learned", self.idle_of_host()["method"])
         self.assertEqual(0, host.stop())
 
