@@ -66,6 +66,18 @@ void SamplerThread::run() {
   }
 }
 
-void SamplerThread::tick() { sampler_->tick(read_clock(CLOCK_MONOTONIC), read_clock(CLOCK_BOOTTIME)); }
+void SamplerThread::tick() {
+  // Read close to one another: their difference must grow by suspends only, not by a moment off the
+  // CPU.
+  constexpr auto close = std::chrono::milliseconds(1);
+  constexpr int tries = 5;
+  for (int i = 1;; ++i) {
+    const auto now = read_clock(CLOCK_MONOTONIC);
+    const auto since_boot = read_clock(CLOCK_BOOTTIME);
+    if (i < tries && read_clock(CLOCK_MONOTONIC) - now > close) continue;
+    sampler_->tick(now, since_boot);
+    return;
+  }
+}
 
 }  // namespace vpowercap

@@ -99,7 +99,7 @@ void Account::book_step(const Tick& tick, std::size_t index, const ZoneStep& ste
     backlog.add(tick, zone.package, length);
     divide({backlog.busy_ns(), backlog.length(), backlog.vms(), false}, zone, step, tick.now);
   }
-  if (step.is_pending) backlog.add(tick, zone.package, length);
+  if (step.is_pending && zone.is_host_only == 0) backlog.add(tick, zone.package, length);
   else backlog.clear();
 }
 
@@ -198,7 +198,7 @@ std::vector<Error> Account::book(const Tick& tick) {
     if (places[i] < max_host_zones) book_zone(tick, tick.zones[i], places[i], suspended, problems);
   for (std::size_t index = 0; index < host_.zone_count; ++index)
     if (std::find(places.begin(), places.end(), index) == places.end())
-      book_step(tick, index, states_[index].counter.miss(suspended));
+      book_step(tick, index, states_[index].counter.miss(tick.now, suspended));
   finish_gaps(tick, suspended);
   std::uint32_t domains = 0;
   for (std::uint32_t i = 0; i < host_.zone_count; ++i)

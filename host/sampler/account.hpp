@@ -74,7 +74,7 @@ class Backlog {
  private:
   std::uint64_t busy_ns_ = 0;
   Nanoseconds length_{0};
-  std::vector<VmTick> vms_;
+  std::vector<VmTick> vms_;  ///< by UUID
 };
 
 /// Keeps the records of host and VMs. Law: after every tick, for every zone, the sum of what VMs got

@@ -20,9 +20,11 @@ void Backlog::add(const Tick& tick, std::uint32_t package, Nanoseconds length) {
   if (const auto busy = tick.busy_ns.find(package); busy != tick.busy_ns.end())
     busy_ns_ += busy->second;
   for (const auto& vm : tick.vms) {
-    auto known = std::find_if(vms_.begin(), vms_.end(),
-                              [&vm](const VmTick& other) { return other.uuid == vm.uuid; });
-    if (known == vms_.end()) known = vms_.insert(known, VmTick{.uuid = vm.uuid});
+    auto known =
+        std::lower_bound(vms_.begin(), vms_.end(), vm.uuid,
+                         [](const VmTick& other, const Uuid& uuid) { return other.uuid < uuid; });
+    if (known == vms_.end() || known->uuid != vm.uuid)
+      known = vms_.insert(known, VmTick{.uuid = vm.uuid});
     known->alive += vm.alive;
     if (!vm.reserved.empty()) known->reserved = vm.reserved;
     if (const auto work = vm.work.find(package); work != vm.work.end())

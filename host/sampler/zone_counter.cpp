@@ -35,6 +35,12 @@ void ZoneCounter::extend_gap(ZoneStep& step, Nanoseconds from, Nanoseconds to) {
   gap_until_ = to;
 }
 
+bool ZoneCounter::can_still_count(Nanoseconds now) const {
+  if (!base_ || range_uj_ == 0) return base_.has_value();
+  // With room for two wraps no value can be certain.
+  return energy_of(bound_uw_, now - base_->taken).count / 2 < range_uj_;
+}
+
 ZoneStep ZoneCounter::lose(const ZoneLook& look, std::string why) {
   ZoneStep step;
   step.problem = std::move(why);
@@ -55,6 +61,8 @@ ZoneStep ZoneCounter::lose(const ZoneLook& look, std::string why) {
 
 ZoneStep ZoneCounter::look(const ZoneLook& given) {
   ZoneLook look = given;
+  range_uj_ = look.range_uj;
+  bound_uw_ = look.bound_uw;
   ZoneStep step;
   if (look.raw_uj && *look.raw_uj > look.range_uj) {
     step.problem = "counter " + std::to_string(*look.raw_uj) + " µJ lies above max_energy_range_uj " +
@@ -68,7 +76,7 @@ ZoneStep ZoneCounter::look(const ZoneLook& given) {
   if (!look.raw_uj) {
     if (is_new) lost_since_ = look.taken;
     extend_gap(step, base_ ? base_->taken : *lost_since_, look.taken);
-    step.is_pending = base_.has_value();
+    step.is_pending = can_still_count(look.taken);
     return step;
   }
   if (is_new) {
@@ -112,7 +120,7 @@ ZoneStep ZoneCounter::count(const ZoneLook& look, Microjoules delta) {
 ZoneStep ZoneCounter::stand_still(const ZoneLook& look) {
   const Nanoseconds interval = look.taken - base_->taken;
   ZoneStep step;
-  step.is_pending = true;
+  step.is_pending = can_still_count(look.taken);
   if (still_ticks_ == 0) still_busy_ns_ = 0;
   ++still_ticks_;
   still_busy_ns_ += look.busy_ns;
@@ -125,12 +133,12 @@ ZoneStep ZoneCounter::stand_still(const ZoneLook& look) {
   return step;
 }
 
-ZoneStep ZoneCounter::miss(Nanoseconds suspended) {
+ZoneStep ZoneCounter::miss(Nanoseconds now, Nanoseconds suspended) {
   ZoneStep step;
   if (!base_ && !lost_since_) return step;
   const Nanoseconds start = base_ ? base_->taken : *lost_since_;
   extend_gap(step, start, start);
-  step.is_pending = base_.has_value();
+  step.is_pending = can_still_count(now);
   if (suspended <= Nanoseconds(0)) return step;
   step.is_pending = false;
   step.gap = step.lost = suspended;

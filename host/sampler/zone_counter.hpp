@@ -30,7 +30,7 @@ struct ZoneStep {
   std::optional<Microjoules> energy;
   Nanoseconds interval{0};  ///< what `energy` was drawn in
   bool is_across = false;   ///< `interval` is longer than 1.5 ticks
-  bool is_pending = false;  ///< the energy of this tick is to come with a later one's
+  bool is_pending = false;  ///< the energy of this tick may still come with a later one's
   bool begins_gap = false;
   Nanoseconds gap{0};   ///< time within a gap that was not told before
   Nanoseconds lost{0};  ///< of all gap time told, what will get no energy
@@ -59,7 +59,7 @@ class ZoneCounter {
 
   ZoneStep look(const ZoneLook& look);
   /// The zone is not there at all. Its gap begins; how long it was shows when it is back.
-  ZoneStep miss(Nanoseconds suspended);
+  ZoneStep miss(Nanoseconds now, Nanoseconds suspended);
 
   /// The value up to which energy is counted and its time; nullopt: there is none.
   struct Base {
@@ -75,6 +75,7 @@ class ZoneCounter {
   static constexpr Nanoseconds lateness{std::chrono::milliseconds(100)};
 
  private:
+  [[nodiscard]] bool can_still_count(Nanoseconds now) const;
   void extend_gap(ZoneStep& step, Nanoseconds from, Nanoseconds to);
   /// Gives up what is between base and look, which becomes the base where it has a value.
   ZoneStep lose(const ZoneLook& look, std::string why);
@@ -84,6 +85,8 @@ class ZoneCounter {
   std::optional<Base> base_;
   std::optional<Nanoseconds> gap_until_;
   std::optional<Nanoseconds> lost_since_;  ///< without a base: since when its time is lost
+  std::uint64_t range_uj_ = 0;             ///< of the last look
+  std::uint64_t bound_uw_ = 0;             ///< of the last look
   int still_ticks_ = 0;
   std::uint64_t still_busy_ns_ = 0;
 };

@@ -163,11 +163,19 @@ TEST_F(Counter, AnIdleMachineIsNotStuck) {
 }
 
 TEST_F(Counter, AZoneThatIsAwayCountsItsGapWhenItIsBack) {
-  EXPECT_TRUE(counter.miss(0s).begins_gap);
-  EXPECT_FALSE(counter.miss(0s).begins_gap);
+  EXPECT_TRUE(counter.miss(now, 0s).begins_gap);
+  EXPECT_FALSE(counter.miss(now, 0s).begins_gap);
   const auto step = drawn(20s, 500 * joule);
   EXPECT_EQ(step.energy->count, 500 * joule);
   EXPECT_EQ(step.gap, 20s);
+}
+
+TEST_F(Counter, WithRoomForTwoWrapsNothingIsAwaitedAnyMore) {
+  EXPECT_TRUE(after(131s, std::nullopt).is_pending);
+  EXPECT_FALSE(after(1s, std::nullopt).is_pending);
+  EXPECT_FALSE(counter.miss(now, 0s).is_pending);
+  EXPECT_FALSE(drawn(0s, 0).is_pending);
+  EXPECT_FALSE(drawn(1s, range - 1).energy);
 }
 
 TEST_F(Counter, AValueAboveTheRangeIsNone) {
@@ -249,7 +257,7 @@ RC_GTEST_PROP(ZoneCounterLaw, CountsNoMoreThanWasDrawnAndForgetsNoTime, ()) {
     if (event == Event::stale) look.raw_uj = shown;
     const bool is_away = event == Event::away;
     const auto base = counter.base();
-    const auto step = is_away ? counter.miss(look.suspended) : counter.look(look);
+    const auto step = is_away ? counter.miss(now, look.suspended) : counter.look(look);
     if (!is_away && event != Event::stale && look.raw_uj && *look.raw_uj <= range) {
       shown = *look.raw_uj;
       shown_drawn = drawn;
