@@ -11,6 +11,7 @@
 #include "common/base/uuid.hpp"
 #include "common/model/energy_domain.hpp"
 #include "common/model/vm.hpp"
+#include "common/model/work_source.hpp"
 
 namespace vpowercap {
 
@@ -90,7 +91,7 @@ struct VmRecord {
   std::uint32_t vcpus = 0;
   std::uint32_t sockets = 0;        ///< virtual package zones shown, 1..max_virtual_sockets
   std::uint32_t guest_sockets = 0;  ///< sockets of the guest's CPU topology
-  std::uint32_t reserved = 0;
+  WorkSource work_source = WorkSource::processes;  ///< of work_mark_ns
   std::uint32_t domain_mask = 0;  ///< bit d set: the domain EnergyDomain(d) is attributed
   std::uint32_t energy_mode = 0400;
   IdlePolicy idle_policy = IdlePolicy::reserved;

@@ -50,6 +50,9 @@ const ProgramSpec spec{
         {"idle-core-watts", "WATTS", "0", "Idle power of one package's core domain."},
         {"idle-uncore-watts", "WATTS", "0", "Idle power of one package's uncore domain."},
         {"idle-dram-watts", "WATTS", "0", "Idle power of one package's dram domain."},
+        {"package-weights", "WEIGHTS", "time",
+         "What work counts in the division: time (CPU time) or smt (less beside a busy hardware "
+         "thread of the same core)."},
         {"max-zone-watts", "WATTS", "5000",
          "An interval in which a zone seems to draw more is a gap, 1 to 1000000."},
         {"grid", "SECONDS", "1",
@@ -108,6 +111,9 @@ AccountOptions account_options(const Options& options) {
                      microwatts(options, "idle-core-watts", 0, 10000),
                      microwatts(options, "idle-uncore-watts", 0, 10000),
                      microwatts(options, "idle-dram-watts", 0, 10000)};
+  const auto weights = parse_package_weights(options.text("package-weights"));
+  if (!weights) refuse(options, "package-weights", "time, smt");
+  account.weights = *weights;
   account.max_zone_uw = microwatts(options, "max-zone-watts", 1, 1'000'000);
   return account;
 }
@@ -141,6 +147,7 @@ DaemonConfig read_config(const Options& options) {
   config.energy = energy_options(options);
   config.sampler.proc_root = options.text("proc-root");
   config.sampler.sysfs_root = options.text("sysfs-root");
+  config.sampler.libvirt_pid_dir = config.libvirt_pid_dir;
   config.sampler.tick = seconds(options, "tick", 0.1, 60);
   config.sampler.account = account_options(options);
   config.vm_defaults = vm_defaults(options);

@@ -167,8 +167,10 @@ std::vector<Error> Account::book(const Tick& tick) {
 void Account::finish_vm(const Tick& tick, const VmTick& vm_tick) {
   auto& record = vms_[vm_tick.uuid];
   for (const auto& [package, work] : vm_tick.work) record.work_ns += work.total_ns;
+  record.work_ns += vm_tick.weighed_off_ns;
   if (vm_tick.gap) ++record.gaps;
   record.work_mark_ns = vm_tick.work_mark_ns;
+  record.work_source = vm_tick.work_source;
   record.sampled_ns = ns(tick.now);
   publish(record, tick.now, false);
 }

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "common/attribution/cpu_weights.hpp"
 #include "common/ledger/records.hpp"
 #include "common/model/vm.hpp"
 #include "common/units/microjoules.hpp"
@@ -22,13 +23,14 @@ using IdlePower = std::array<std::uint64_t, virtual_domains.size()>;
 struct AccountOptions {
   IdlePolicy policy = IdlePolicy::reserved;
   IdlePower idle_uw{};
+  PackageWeights weights = PackageWeights::time;
   /// A zone cannot draw more than this: an interval that says so is a gap. In µW.
   std::uint64_t max_zone_uw = 5'000'000'000;
   /// A stopped VM's last values stay this long.
   Nanoseconds keep_stopped{std::chrono::minutes(10)};
 };
 
-/// Work of one VM on one package since the last tick.
+/// Work of one VM on one package since the last tick, as the package weights count it.
 struct PackageWork {
   std::uint64_t total_ns = 0;
   std::vector<std::uint64_t> socket_ns;  ///< of it, vCPU work per virtual socket of the guest
@@ -39,15 +41,18 @@ struct VmTick {
   Uuid uuid;
   std::map<std::uint32_t, PackageWork> work;  ///< by host package
   Nanoseconds alive{0};                       ///< part of the tick it existed
-  std::uint64_t work_mark_ns = 0;             ///< raw sum of its threads' work now
-  bool gap = false;                           ///< its work could not be read
+  std::uint64_t weighed_off_ns = 0;           ///< CPU time that the package weights took off `work`
+  std::uint64_t work_mark_ns = 0;             ///< raw sum of all that counts its work now
+  WorkSource work_source = WorkSource::processes;  ///< of work_mark_ns
+  bool gap = false;                                ///< its work could not be read
 };
 
 /// All that one tick brings.
 struct Tick {
   Nanoseconds now{0};
   std::vector<ZoneReading> zones;
-  std::map<std::uint32_t, std::uint64_t> busy_ns;       ///< by package, since the last tick
+  /// By package, since the last tick, as the package weights count it.
+  std::map<std::uint32_t, std::uint64_t> busy_ns;
   std::map<std::uint32_t, std::uint64_t> busy_mark_ns;  ///< by package, since the machine's start
   std::vector<VmTick> vms;
 };
