@@ -59,6 +59,13 @@ def count_junit(path: pathlib.Path, label: str) -> Counts:
     return counts
 
 
+def promtool() -> dict[str, str]:
+    """Where a test finds promtool, fetched from Debian's prometheus package; nothing when it cannot be."""
+    command = [sys.executable, "-c", "import lab.packages as p; print(p.fetch('prometheus') / 'usr/bin/promtool')"]
+    found = subprocess.run(command, cwd=ROOT / "tests", capture_output=True, text=True, check=False)
+    return {"VPOWERCAP_PROMTOOL": found.stdout.strip()} if found.returncode == 0 else {}
+
+
 def build(directory: pathlib.Path, options: list[str]) -> bool:
     environment = dict(os.environ, CXX=os.environ.get("CXX", "g++"))
     if not (directory / "build.ninja").exists():
@@ -77,7 +84,7 @@ def meson_tests(label: str, directory: pathlib.Path, options: list[str], suites:
     report = directory / "meson-logs" / "testlog.junit.xml"
     report.unlink(missing_ok=True)
     environment = dict(os.environ, ASAN_OPTIONS="detect_leaks=1", UBSAN_OPTIONS="halt_on_error=1:print_stacktrace=1",
-                       TSAN_OPTIONS="halt_on_error=1")
+                       TSAN_OPTIONS="halt_on_error=1", **promtool())
     suite_words = [word for suite in suites for word in ("--suite", suite)]
     code = run(["meson", "test", "-C", str(directory), "--no-rebuild", "--print-errorlogs",
                 "--timeout-multiplier", "4", *suite_words], env=environment)

@@ -155,7 +155,7 @@ RC_GTEST_PROP(Account, VmsAndRemainderMakeUpTheZonesAndNothingGoesBack, ()) {
                           {"intel-rapl:0:0", EnergyDomain::dram, 0, 0, 0},
                           {"intel-rapl:1", EnergyDomain::package, 1, 0, 0}};
   constexpr std::uint64_t range = 500'000'000;
-  std::map<std::uint8_t, std::uint64_t> last_published;
+  std::map<Uuid, VmRecord> before;
   std::set<std::uint8_t> alive;
   Nanoseconds now = 100s;
   const int ticks = *rc::gen::inRange(2, 40);
@@ -189,11 +189,17 @@ RC_GTEST_PROP(Account, VmsAndRemainderMakeUpTheZonesAndNothingGoesBack, ()) {
     tick.busy_ns = {{0, *rc::gen::inRange<std::uint64_t>(0, 8'000'000'000)}};
     RC_ASSERT(account.book(tick).empty());
     for (const auto& [uuid, record] : account.vms()) {
-      const auto number = uuid.bytes[15];
-      RC_ASSERT(record.published_sum(EnergyDomain::package) >= last_published[number] ||
-                record.sockets == 1);
-      last_published[number] = record.published_sum(EnergyDomain::package);
+      const auto last = before.find(uuid);
+      if (last == before.end()) continue;
+      for (const auto domain : virtual_domains) {
+        RC_ASSERT(record.energy_sum(domain) >= last->second.energy_sum(domain));
+        for (std::uint32_t socket = 0; socket < std::min(record.sockets, last->second.sockets);
+             ++socket)
+          RC_ASSERT(record.zone(socket, domain).published_uj >=
+                    last->second.zone(socket, domain).published_uj);
+      }
     }
+    before = account.vms();
     for (const auto domain : {EnergyDomain::package, EnergyDomain::dram}) {
       Wide zones_all = 0;
       Wide remainder = 0;

@@ -64,8 +64,9 @@ def build_product(directory: Path) -> Build:
     """Builds the programs, without tests, optimised. Errors: LabError with the compiler's words."""
     if not (directory / "build.ninja").is_file():
         progress(f"configuring {directory}")
-        _step(["meson", "setup", "--buildtype=release", "-Dtests=false", str(directory),
-               str(SOURCE)])
+        # A warning is for those who write the code; some compilers see one at -O3 that is none.
+        _step(["meson", "setup", "--buildtype=release", "-Dtests=false", "-Dwerror=false",
+               str(directory), str(SOURCE)])
     progress("building vpowercap")
     _step(["ninja", "-C", str(directory)])
     return Build(directory)

@@ -36,16 +36,17 @@ def as_json(window: Window, accelerator: str) -> str:
 def as_table(window: Window, accelerator: str) -> str:
     """The host's view and each guest's own, side by side."""
     lines = [
-        f"{_METHOD[window.method]}; {_ACCELERATOR[accelerator]}; mean of {window.seconds:.0f} s",
+        _METHOD[window.method],
+        f"mean of {window.seconds:.0f} s, {_ACCELERATOR[accelerator]}",
         "",
-        f"{'':14}{'------- the host says -------':>33}  {'-- node_exporter in the guest --':>33}",
-        f"{'host':14}{window.host_watts:13.2f} W",
+        f"{'':12}{'------- the host says ------':>30}  {'- node_exporter in the guest -':>30}",
+        f"{'host':12}{window.host_watts:10.2f} W",
     ]
     for power in window.guests:
-        lines.append(f"{'  VM ' + power.reading.name:14}{power.watts:13.2f} W "
+        lines.append(f"{'  VM ' + power.reading.name:12}{power.watts:10.2f} W "
                      f"{power.reading.ledger_joules:15.3f} J  "
-                     f"{power.guest_watts:15.2f} W {power.reading.guest_joules:13.3f} J")
-    lines.append(f"{'  no VM':14}{window.remainder_watts:13.2f} W")
+                     f"{power.guest_watts:10.2f} W {power.reading.guest_joules:15.3f} J")
+    lines.append(f"{'  no VM':12}{window.remainder_watts:10.2f} W")
     return "\n".join(lines)
 
 

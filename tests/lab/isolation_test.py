@@ -32,7 +32,7 @@ find /run /var/lib/libvirt /etc/libvirt -printf '%p %i %y %m %C@\n' | grep -v '\
 cat /proc/self/mountinfo
 ip -o address
 awk '$4 == "0A" { print $2 }' /proc/net/tcp
-find /sys/fs/cgroup -type d | sort
+find /sys/fs/cgroup -type d | grep -E 'machine|libvirt|qemu' | sort
 echo PROCESSES
 ps -eo pid,args --no-headers | grep -Ev ' (sh -c|ps -eo|grep -Ev) ?'
 """
@@ -76,6 +76,16 @@ class IsolationTest(unittest.TestCase):
     def snapshot(self) -> str:
         return self.host.run(["sh", "-c", _SNAPSHOT], check=False).stdout
 
+    def settled_snapshot(self) -> str:
+        """A snapshot that does not change any more: what an earlier test ended is gone."""
+        before = self.snapshot()
+        while True:
+            time.sleep(0.3)
+            after = self.snapshot()
+            if after == before:
+                return after
+            before = after
+
     def start_second(self) -> subprocess.Popen[str]:
         """A second laboratory that has a guest, made where the existing libvirtd is."""
         lab = str(Path(__file__).resolve().parent.parent)
@@ -96,7 +106,7 @@ class IsolationTest(unittest.TestCase):
         self.assertEqual(self.guest.run("true").code, 0)
 
     def test_leaves_an_existing_libvirtd_as_it_was(self) -> None:
-        before = self.snapshot()
+        before = self.settled_snapshot()
         self.assertIn("existing started begin", before)
         second = self.start_second()
         second.communicate("\n")
@@ -107,12 +117,12 @@ class IsolationTest(unittest.TestCase):
         def without_processes(text: str) -> list[str]:
             return text.partition("PROCESSES")[0].splitlines()
 
-        before = self.snapshot()
+        before = self.settled_snapshot()
         self.start_second()
         self.assertEqual(without_processes(before), without_processes(self.snapshot()))
 
     def test_vanishes_whole_when_killed(self) -> None:
-        before = self.snapshot()
+        before = self.settled_snapshot()
         second = self.start_second()
         second.send_signal(signal.SIGKILL)
         second.wait()

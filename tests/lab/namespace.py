@@ -62,10 +62,13 @@ class PrivateNamespace:
         directory = options.pop("cwd", "/")
         mounts = self._descriptors[CLONE_NEWNS]
         network = self._descriptors[CLONE_NEWNET]
+        root = self._root
 
         def enter() -> None:
             setns(network, CLONE_NEWNET)
             setns(mounts, CLONE_NEWNS)
+            os.fchdir(root)  # setns() leads to the namespace's own root, out of a chroot
+            os.chroot(".")
             os.chdir(directory)
             if before_exec:
                 before_exec()
@@ -154,6 +157,8 @@ class PrivateNamespace:
             raise LabError("cannot make private namespaces (root is needed): "
                            + keeper.stderr.read().strip()[-400:])
         self._init_pid = int(pid)
+        self._root = os.open(f"/proc/{pid}/root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._resources.callback(os.close, self._root)
         for kind, name in ((CLONE_NEWNS, "mnt"), (CLONE_NEWPID, "pid"), (CLONE_NEWNET, "net")):
             descriptor = os.open(f"/proc/{pid}/ns/{name}", os.O_RDONLY | os.O_CLOEXEC)
             self._resources.callback(os.close, descriptor)
