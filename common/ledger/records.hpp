@@ -12,6 +12,7 @@
 #include "common/model/energy_domain.hpp"
 #include "common/model/quality.hpp"
 #include "common/model/vm.hpp"
+#include "common/model/work_source.hpp"
 
 namespace vpowercap {
 
@@ -78,6 +79,8 @@ struct HostRecord {
   std::array<std::uint64_t, max_host_packages> busy_mark_ns{};
   std::array<HostZoneRecord, max_host_zones> zones{};
   std::uint64_t boot_offset_ns = 0;  ///< CLOCK_BOOTTIME - CLOCK_MONOTONIC at the last sample
+  std::uint32_t weighs_smt = 0;      ///< 1: work beside a busy hardware thread counts less
+  std::uint32_t reserved = 0;
 };
 
 /// One virtual zone of a VM. Its energy is idle_uj + dynamic_uj, cumulative.
@@ -113,7 +116,7 @@ struct VmRecord {
   std::uint32_t vcpus = 0;          ///< most vCPUs it can have
   std::uint32_t sockets = 0;        ///< virtual package zones shown, 1..max_virtual_sockets
   std::uint32_t guest_sockets = 0;  ///< sockets of the guest's CPU topology
-  std::uint32_t reserved = 0;
+  WorkSource work_source = WorkSource::processes;  ///< of work_mark_ns
   std::uint32_t domain_mask = 0;  ///< bit d set: the domain EnergyDomain(d) is attributed
   std::uint32_t energy_mode = 0400;
   IdlePolicy idle_policy = IdlePolicy::reserved;
@@ -137,7 +140,7 @@ struct VmRecord {
   /// What each domain's dynamic energy was divided by in the last tick.
   std::array<DynamicBasis, virtual_domains.size()> basis{};
   std::uint32_t owned_vcpus = 0;  ///< vCPUs it has now, of `vcpus` it can have
-  std::uint32_t reserved_too = 0;
+  std::uint32_t reserved = 0;
 
   [[nodiscard]] bool has(EnergyDomain domain) const {
     return domain_mask & (1u << static_cast<unsigned>(domain));

@@ -106,6 +106,7 @@ std::string host_json(const LedgerView& view) {
   auto json = host_summary(view);
   json["interval_seconds"] = seconds(view.host.interval_ns);
   json["late_ticks"] = view.host.late_ticks;
+  json["weights"] = view.host.weighs_smt != 0 ? "smt" : "time";
   json["zones"] = Json::array();
   for (std::uint32_t i = 0; i < view.host.zone_count; ++i) {
     auto zone = host_zone(view.host.zones[i]);

@@ -73,9 +73,11 @@ std::string host_page(const LedgerView& view) {
   out += fmt::format("{:<14}{}\n{:<14}{:.2f} W, of it {:.2f} W used by no VM\n", "method",
                      method_label(host.method), "power", millionth(view.power_uw),
                      millionth(view.remainder_power_uw));
-  out += fmt::format("{:<14}{} in {} packages\n{:<14}{}, of them {} late; the last took {:.3f} s\n\n",
-                     "CPUs", host.cpus, host.packages, "ticks", host.tick, host.late_ticks,
-                     static_cast<double>(host.interval_ns) / 1e9);
+  out += fmt::format(
+      "{:<14}{} in {} packages\n{:<14}{}, of them {} late; the last took {:.3f} s\n"
+      "{:<14}{}\n\n",
+      "CPUs", host.cpus, host.packages, "ticks", host.tick, host.late_ticks,
+      static_cast<double>(host.interval_ns) / 1e9, "weights", host.weighs_smt != 0 ? "smt" : "time");
   out += fmt::format("{:<18} {:<17} {:>10} {:>10} {:>16} {:>16}\n", "ZONE", "NAME", "POWER", "BY NO VM",
                      "ENERGY", "BY NO VM");
   for (std::uint32_t i = 0; i < host.zone_count; ++i) {

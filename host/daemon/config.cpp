@@ -56,6 +56,9 @@ const ProgramSpec spec{
          "Idle power of one package's uncore domain. Not given: learned."},
         {"idle-dram-watts", "WATTS", "",
          "Idle power of one package's dram domain. Not given: learned."},
+        {"package-weights", "WEIGHTS", "time",
+         "What work counts in the division: time (CPU time) or smt (less beside a busy hardware "
+         "thread of the same core)."},
         {"max-zone-watts", "WATTS", "0",
          "No zone draws more than this, 0 to 1000000: an interval that says so is a gap, and so is one "
          "long enough for the counter to wrap twice at this power. 0: by the kind of zone and the "
@@ -116,6 +119,9 @@ AccountOptions account_options(const Options& options) {
     const auto name = "idle-" + std::string(to_string(virtual_domains[i])) + "-watts";
     if (!options.text(name).empty()) account.idle_uw[i] = microwatts(options, name, 0, 10000);
   }
+  const auto weights = parse_package_weights(options.text("package-weights"));
+  if (!weights) refuse(options, "package-weights", "time, smt");
+  account.weights = *weights;
   account.max_zone_uw = microwatts(options, "max-zone-watts", 0, 1'000'000);
   return account;
 }
@@ -150,6 +156,7 @@ DaemonConfig read_config(const Options& options) {
   config.energy = energy_options(options);
   config.sampler.proc_root = options.text("proc-root");
   config.sampler.sysfs_root = options.text("sysfs-root");
+  config.sampler.libvirt_pid_dir = config.libvirt_pid_dir;
   config.sampler.tick = seconds(options, "tick", 0.1, 60);
   config.sampler.account = account_options(options);
   config.vm_defaults = vm_defaults(options);

@@ -191,6 +191,7 @@ std::vector<Error> Account::book(const Tick& tick) {
       is_first || ns(tick.now) <= host_.sampled_ns ? 0 : ns(tick.now) - host_.sampled_ns;
   if (2 * host_.interval_ns > 3 * ns(options_.tick)) ++host_.late_ticks;
   const auto suspended = take_suspend(tick);
+  host_.weighs_smt = options_.weights == PackageWeights::smt ? 1 : 0;
   for (auto& [uuid, record] : vms_) record.power_uw = 0;
   for (auto& zone : host_.zones) zone.power_uw = zone.remainder_power_uw = 0;
   const auto places = place_zones(tick.zones, problems);
@@ -221,7 +222,9 @@ void Account::finish_vm(const Tick& tick, const VmTick& vm_tick) {
   auto& record = vms_[vm_tick.uuid];
   for (const auto& [package, work] : vm_tick.work) record.work_ns += work.total_ns;
   if (const auto owned = owned_vcpus(vm_tick); owned > 0) record.owned_vcpus = owned;
+  record.work_ns += vm_tick.weighed_off_ns;
   record.work_mark_ns = vm_tick.work_mark_ns;
+  record.work_source = vm_tick.work_source;
   record.sampled_ns = ns(tick.now);
   publish(record, tick.now, false);
 }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "common/attribution/attribute.hpp"
+#include "common/attribution/cpu_weights.hpp"
 #include "common/ledger/records.hpp"
 #include "common/model/vm.hpp"
 #include "common/units/microjoules.hpp"
@@ -22,6 +23,7 @@ namespace vpowercap {
 struct AccountOptions {
   IdlePolicy policy = IdlePolicy::reserved;
   IdlePower idle_uw{};  ///< absent: learned
+  PackageWeights weights = PackageWeights::time;
   /// No zone can draw more than this, in µW: an interval that says so is a gap, and so is one so long
   /// that the counter may have wrapped twice. 0: by each zone's kind and make (power_bound.hpp).
   std::uint64_t max_zone_uw = 0;
@@ -31,7 +33,7 @@ struct AccountOptions {
   Nanoseconds keep_stopped{std::chrono::minutes(10)};
 };
 
-/// Work of one VM on one package since the last tick.
+/// Work of one VM on one package since the last tick, as the package weights count it.
 struct PackageWork {
   std::uint64_t total_ns = 0;
   std::vector<std::uint64_t> socket_ns;  ///< of it, vCPU work per virtual socket of the guest
@@ -44,16 +46,19 @@ struct VmTick {
   /// By host package, for each virtual socket of the guest: thousandths of vCPUs that may run there.
   /// Empty when not known: then the VM's vCPUs count as spread over all packages.
   std::map<std::uint32_t, std::vector<std::uint64_t>> reserved;
-  Nanoseconds alive{0};            ///< part of the tick it existed
-  std::uint64_t work_mark_ns = 0;  ///< raw sum of its threads' work now
-  bool gap = false;                ///< its work could not be read
+  Nanoseconds alive{0};              ///< part of the tick it existed
+  std::uint64_t weighed_off_ns = 0;  ///< CPU time that the package weights took off `work`
+  std::uint64_t work_mark_ns = 0;    ///< raw sum of all that counts its work now
+  WorkSource work_source = WorkSource::processes;  ///< of work_mark_ns
+  bool gap = false;                                ///< its work could not be read
 };
 
 /// All that one tick brings.
 struct Tick {
   Nanoseconds now{0};
   std::vector<ZoneReading> zones;
-  std::map<std::uint32_t, std::uint64_t> busy_ns;       ///< by package, since the last tick
+  /// By package, since the last tick, as the package weights count it.
+  std::map<std::uint32_t, std::uint64_t> busy_ns;
   std::map<std::uint32_t, std::uint64_t> busy_mark_ns;  ///< by package, since the machine's start
   std::vector<VmTick> vms;
   /// CLOCK_BOOTTIME - CLOCK_MONOTONIC: grows by the time the machine is suspended.

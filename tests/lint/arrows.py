@@ -66,7 +66,7 @@ def room_of(path: str) -> str:
 
 def check_includes(path: str, text: str) -> list[str]:
     room = room_of(path)
-    is_test = path.endswith("_test.cpp") or path.split("/")[-1].startswith(("fake_", "test_"))
+    is_test = path.endswith(("_test.cpp", "_test.hpp")) or path.split("/")[-1].startswith(("fake_", "test_"))
     problems = []
     if room not in ARROWS:
         return [f"{path}: room {room} is not in the table of tests/lint/arrows.py"]
