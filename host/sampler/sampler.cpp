@@ -17,6 +17,7 @@ Sampler::Sampler(SamplerOptions options, std::unique_ptr<EnergySource> source, L
       account_(with_tick(options_.account)),
       meters_({options_.proc_root, options_.sysfs_root}, options_.libvirt_pid_dir, problems_),
       weights_(options_.account.weights) {
+  account_.restore_idle(options_.idle);
   refresh_cpus();
   if (!ledger_.took_over()) return;
   const auto host = ledger_.host();
