@@ -41,11 +41,13 @@ Weights idle_weights(const PackageLoad& package, std::span<const VmLoad> vms, Id
   if (policy == IdlePolicy::usage) return by_work(package, vms);
   Weights weights;
   for (const auto& vm : vms) {
-    const Wide units = policy == IdlePolicy::reserved ? vm.vcpus : policy == IdlePolicy::equal ? 1 : 0;
+    const Wide units = policy == IdlePolicy::reserved ? vm.milli_vcpus
+                       : policy == IdlePolicy::equal  ? vm.milli_vcpus > 0
+                                                      : 0;
     weights.push_back(saturated(units * alive_ns(vm, package)));
   }
   const Wide tick = static_cast<std::uint64_t>(std::max(package.interval, Nanoseconds(0)).count());
-  close_with_host(weights, policy == IdlePolicy::reserved ? tick * package.cpus : tick);
+  close_with_host(weights, policy == IdlePolicy::reserved ? tick * package.milli_cpus : tick);
   return weights;
 }
 
@@ -65,12 +67,15 @@ Attribution attribute(const ZoneEnergy& energy, const PackageLoad& package, std:
 }
 
 std::vector<Share> spread_over_sockets(const Share& share,
-                                       std::span<const std::uint64_t> socket_work_ns) {
+                                       std::span<const std::uint64_t> socket_work_ns,
+                                       std::span<const std::uint64_t> socket_vcpus) {
+  const auto any = [](std::span<const std::uint64_t> weights) {
+    return std::any_of(weights.begin(), weights.end(), [](std::uint64_t weight) { return weight > 0; });
+  };
   const Weights even(socket_work_ns.size(), 1);
-  const bool worked = std::any_of(socket_work_ns.begin(), socket_work_ns.end(),
-                                  [](std::uint64_t work) { return work > 0; });
-  const auto dynamic = apportion(share.dynamic.count, worked ? socket_work_ns : std::span(even));
-  const auto idle = apportion(share.idle.count, even);
+  const auto owned = any(socket_vcpus) ? socket_vcpus : std::span(even);
+  const auto dynamic = apportion(share.dynamic.count, any(socket_work_ns) ? socket_work_ns : owned);
+  const auto idle = apportion(share.idle.count, owned);
   std::vector<Share> shares;
   for (std::size_t i = 0; i < socket_work_ns.size(); ++i) shares.push_back({{idle[i]}, {dynamic[i]}});
   return shares;

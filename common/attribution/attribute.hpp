@@ -14,16 +14,16 @@ namespace vpowercap {
 
 /// What one VM did on one package in one tick.
 struct VmLoad {
-  std::uint64_t work_ns = 0;  ///< CPU time of all its threads on this package
-  std::uint32_t vcpus = 0;    ///< vCPUs it owns
-  Nanoseconds alive{0};       ///< how much of the tick it existed, 0 to the tick's length
+  std::uint64_t work_ns = 0;      ///< CPU time of all its threads on this package
+  std::uint64_t milli_vcpus = 0;  ///< thousandths of vCPUs that it has a right to run here
+  Nanoseconds alive{0};           ///< how much of the tick it existed, 0 to the tick's length
 };
 
 /// What the package's CPUs did in the tick.
 struct PackageLoad {
-  std::uint64_t busy_ns = 0;  ///< busy CPU time of all its CPUs, whoever used it
-  std::uint32_t cpus = 1;     ///< CPUs of the whole host: what the vCPUs of all VMs are counted against
-  Nanoseconds interval{0};    ///< measured length of the tick
+  std::uint64_t busy_ns = 0;        ///< busy CPU time of all its CPUs, whoever used it
+  std::uint64_t milli_cpus = 1000;  ///< thousandths of its CPUs: what milli_vcpus count against
+  Nanoseconds interval{0};          ///< measured length of the tick
 };
 
 /// Energy of one zone in one tick.
@@ -46,18 +46,21 @@ struct Attribution {
 /// Divides a zone's energy over VMs and host.
 ///
 ///   dynamic = delta - idle, by work: VM gets dynamic * work / W, W = max(busy, sum of work)
-///   idle by `policy`: reserved: vCPUs * time alive against CPUs * tick, scaled to 1 when
-///   overcommitted;
-///                     usage: as dynamic; equal: same for each VM by time alive; none: all to the host
+///   idle by `policy`: reserved: vCPUs * time alive against the package's CPUs * tick, scaled to 1
+///                               when overcommitted;
+///                     usage: as dynamic; equal: same for each VM that may run here, by time alive;
+///                     none: all to the host
 ///
 /// Law: the sum of all shares and the remainder is `energy.delta` exactly, idle and dynamic apart.
 /// `energy.idle` above `energy.delta` counts as `energy.delta`. Pure.
 Attribution attribute(const ZoneEnergy& energy, const PackageLoad& package, std::span<const VmLoad> vms,
                       IdlePolicy policy);
 
-/// Divides a VM's share over its virtual sockets: dynamic by the vCPU work of each socket (in equal
-/// parts when there was none), idle in equal parts. `socket_work_ns` must not be empty.
+/// Divides a VM's share over its virtual sockets: dynamic by the vCPU work of each socket, idle by the
+/// vCPUs that each has on the package. Without work dynamic goes as idle, without vCPUs both go in
+/// equal parts. `socket_work_ns` must not be empty and `socket_vcpus` is as long.
 std::vector<Share> spread_over_sockets(const Share& share,
-                                       std::span<const std::uint64_t> socket_work_ns);
+                                       std::span<const std::uint64_t> socket_work_ns,
+                                       std::span<const std::uint64_t> socket_vcpus);
 
 }  // namespace vpowercap

@@ -10,7 +10,9 @@
 
 #include "common/base/uuid.hpp"
 #include "common/model/energy_domain.hpp"
+#include "common/model/quality.hpp"
 #include "common/model/vm.hpp"
+#include "common/model/work_source.hpp"
 
 namespace vpowercap {
 
@@ -39,16 +41,28 @@ struct HostZoneRecord {
   FixedText<32> id;    ///< "intel-rapl:0:1"
   FixedText<32> name;  ///< "package-0"
   EnergyDomain domain = EnergyDomain::package;
-  std::uint8_t reserved[3] = {};
+  /// 1: never divided, all of it is remainder: psys, and AMD's core, one core's counter.
+  std::uint8_t is_host_only = 0;
+  std::uint16_t die = 0;  ///< M of package-N-die-M
   std::uint32_t package = 0;
   std::uint64_t energy_uj = 0;           ///< all energy of the zone, wraps removed
   std::uint64_t remainder_uj = 0;        ///< of it, what no VM got
   std::uint64_t idle_uj = 0;             ///< of it, idle energy
   std::uint64_t power_uw = 0;            ///< mean over the last tick
   std::uint64_t remainder_power_uw = 0;  ///< mean over the last tick
-  std::uint64_t gaps = 0;                ///< intervals without a usable reading
-  std::uint64_t raw_uj = 0;              ///< last counter value, for a writer that takes over
+  /// Stretches without a usable reading: unreadable, gone, stuck, late, lost by a reset or a suspend.
+  std::uint64_t gaps = 0;
+  std::uint64_t raw_uj = 0;  ///< counter value up to which energy is counted, at taken_ns
   std::uint64_t max_energy_range_uj = 0;
+  std::uint64_t gap_ns = 0;         ///< length of all gaps
+  std::uint64_t across_gap_uj = 0;  ///< of energy_uj, what came in one piece over more than 1.5 ticks
+  std::uint64_t lost_ns = 0;        ///< of gap_ns, the time whose energy is in no counter
+  std::uint64_t taken_ns = 0;       ///< CLOCK_MONOTONIC of raw_uj; 0: there is none to go on from
+  std::uint64_t gap_until_ns = 0;   ///< while a gap is open: up to when gap_ns has it; else 0
+  std::uint64_t idle_power_uw = 0;  ///< idle power that the last tick was divided with
+  IdleMethod idle_method = IdleMethod::none;
+  IdleConfidence idle_confidence = IdleConfidence::none;  ///< of a learned one
+  std::uint64_t idle_samples = 0;                         ///< ticks that it was learned from
 };
 
 /// The host's slot.
@@ -64,6 +78,9 @@ struct HostRecord {
   /// Busy CPU time per package up to the last tick (/proc/stat), for a writer that takes over.
   std::array<std::uint64_t, max_host_packages> busy_mark_ns{};
   std::array<HostZoneRecord, max_host_zones> zones{};
+  std::uint64_t boot_offset_ns = 0;  ///< CLOCK_BOOTTIME - CLOCK_MONOTONIC at the last sample
+  std::uint32_t weighs_smt = 0;      ///< 1: work beside a busy hardware thread counts less
+  std::uint32_t reserved = 0;
 };
 
 /// One virtual zone of a VM. Its energy is idle_uj + dynamic_uj, cumulative.
@@ -73,6 +90,15 @@ struct VirtualZoneRecord {
   /// What energy_uj shows before wrapping at the VM's max_energy_range_uj: the energy at the last
   /// grid instant, rounded down to the quantum, never 0. Never decreases while the slot lives.
   std::uint64_t published_uj = 0;
+};
+
+/// How good the numbers of one domain of a VM are, over all its sockets.
+struct DomainQuality {
+  std::uint64_t sampled_ns = 0;     ///< CLOCK_MONOTONIC of the last reading that was divided
+  std::uint64_t gaps = 0;           ///< ticks in which a gap of a host zone began while the VM lived
+  std::uint64_t across_gap_uj = 0;  ///< of its energy, what came in one piece over more than 1.5 ticks
+  std::uint64_t gap_ns = 0;         ///< the VM's time within gaps; the longest where zones overlap
+  std::uint64_t lost_ns = 0;        ///< of gap_ns, the time whose energy is in no counter
 };
 
 /// The first members of a VmRecord, for readers that only look for a VM.
@@ -87,10 +113,10 @@ struct VmRecord {
   Uuid uuid;
   VmState state = VmState::free;
   Method method = Method::rapl;
-  std::uint32_t vcpus = 0;
+  std::uint32_t vcpus = 0;          ///< most vCPUs it can have
   std::uint32_t sockets = 0;        ///< virtual package zones shown, 1..max_virtual_sockets
   std::uint32_t guest_sockets = 0;  ///< sockets of the guest's CPU topology
-  std::uint32_t reserved = 0;
+  WorkSource work_source = WorkSource::processes;  ///< of work_mark_ns
   std::uint32_t domain_mask = 0;  ///< bit d set: the domain EnergyDomain(d) is attributed
   std::uint32_t energy_mode = 0400;
   IdlePolicy idle_policy = IdlePolicy::reserved;
@@ -110,6 +136,11 @@ struct VmRecord {
   std::uint64_t work_mark_ns = 0;  ///< raw work sum at the last tick, for a writer that takes over
   FixedText<256> name;
   std::array<std::array<VirtualZoneRecord, virtual_domains.size()>, max_virtual_sockets> zones{};
+  std::array<DomainQuality, virtual_domains.size()> quality{};
+  /// What each domain's dynamic energy was divided by in the last tick.
+  std::array<DynamicBasis, virtual_domains.size()> basis{};
+  std::uint32_t owned_vcpus = 0;  ///< vCPUs it has now, of `vcpus` it can have
+  std::uint32_t reserved = 0;
 
   [[nodiscard]] bool has(EnergyDomain domain) const {
     return domain_mask & (1u << static_cast<unsigned>(domain));

@@ -46,6 +46,8 @@ std::uint32_t VmTopology::zones(TopologyView view, std::uint32_t host_packages) 
   return wanted == 0 || wanted > max_virtual_sockets ? 1 : wanted;
 }
 
+std::uint32_t VmTopology::owned() const { return current == 0 ? vcpus : std::min(current, vcpus); }
+
 std::uint32_t VmTopology::socket_of(std::uint32_t vcpu) const {
   if (sockets == 0) return 0;
   const std::uint32_t per_socket = std::max(1u, (vcpus + sockets - 1) / sockets);

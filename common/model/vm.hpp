@@ -42,7 +42,10 @@ struct VmSettings {
 struct VmTopology {
   std::uint32_t vcpus = 1;    ///< most vCPUs the VM can have
   std::uint32_t sockets = 1;  ///< >= 1
+  std::uint32_t current = 0;  ///< vCPUs plugged in now; 0: all
 
+  /// vCPUs the VM owns: those plugged in now.
+  [[nodiscard]] std::uint32_t owned() const;
   /// Virtual sockets shown under `view` on a host of `host_packages` packages.
   [[nodiscard]] std::uint32_t zones(TopologyView view, std::uint32_t host_packages) const;
   /// Virtual socket of vCPU number `vcpu` (QEMU numbers vCPUs socket by socket).

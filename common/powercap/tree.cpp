@@ -114,20 +114,27 @@ Result<std::uint64_t> read_range(const std::string& path) {
   return range;
 }
 
-/// The package of a zone; for a sub-zone its parent's.
-Result<std::uint32_t> package_of(const std::string& root, const ZoneId& id, const ZoneName& name) {
+/// 0 when the kernel does not say.
+std::uint64_t max_power(const std::string& directory) {
+  const std::string path = directory + "/constraint_0_max_power_uw";
+  const auto fd = open_attribute(path);
+  return fd ? read_number(fd->get(), path).value_or(0) : 0;
+}
+
+/// The zone's own name, for a sub-zone its parent's: what holds package and die.
+Result<ZoneName> package_of(const std::string& root, const ZoneId& id, const ZoneName& name) {
   const std::string directory = root + "/" + id.text;
   const bool is_top = name.domain == EnergyDomain::package || name.domain == EnergyDomain::psys;
   if (!id.sub_zone) {
-    if (is_top) return name.package;
+    if (is_top) return name;
     return fail(EINVAL, directory + "/name names a part of a package, but it is in none");
   }
   if (name.domain == EnergyDomain::package)
     return fail(EINVAL, directory + "/name names a package, but it is a part of another zone");
   std::string ignored;
-  const auto parent = read_name(root + "/" + id.parent(), ignored);
+  auto parent = read_name(root + "/" + id.parent(), ignored);
   if (!parent) return fail_at(directory, parent.error(), ": its package is unknown: ");
-  return parent->package;
+  return parent;
 }
 
 Result<PowercapZone> open_zone(const std::string& root, const ZoneId& id) {
@@ -138,10 +145,12 @@ Result<PowercapZone> open_zone(const std::string& root, const ZoneId& id) {
   info.domain = name->domain;
   const auto package = package_of(root, id, *name);
   if (!package) return tl::unexpected(package.error());
-  info.package = *package;
+  info.package = package->package;
+  info.die = package->die;
   const auto range = read_range(directory + "/max_energy_range_uj");
   if (!range) return tl::unexpected(range.error());
   info.max_energy_range_uj = *range;
+  info.max_power_uw = max_power(directory);
 
   const std::string energy_path = directory + "/energy_uj";
   auto energy = open_attribute(energy_path);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -21,6 +22,10 @@ struct ZoneInfo {
   EnergyDomain domain = EnergyDomain::package;
   std::uint32_t package = 0;  ///< the N of package-N; for a sub-zone, its parent's
   std::uint64_t max_energy_range_uj = 0;
+  std::optional<std::uint32_t> die;  ///< the M of package-N-die-M; for a sub-zone, its parent's
+  /// What the zone is built for (constraint_0_max_power_uw, the thermal design power); 0 when the
+  /// kernel does not say: AMD, core, uncore. Advice only: a malformed file counts as absent.
+  std::uint64_t max_power_uw = 0;
 };
 
 /// One zone with its `energy_uj` kept open. Move-only; not thread-safe.

@@ -46,6 +46,35 @@ Result<std::optional<std::uint32_t>> read_package(const std::string& directory) 
   return static_cast<std::uint32_t>(*package);
 }
 
+/// The CPUs of a kernel list such as "0-3,8". nullopt: not one.
+std::optional<std::vector<std::uint32_t>> parse_cpu_list(std::string_view text) {
+  constexpr std::uint64_t most = 65536;
+  std::vector<std::uint32_t> cpus;
+  text = without_newline(text);
+  while (!text.empty()) {
+    const auto range = text.substr(0, text.find(','));
+    text.remove_prefix(std::min(range.size() + 1, text.size()));
+    const auto dash = range.find('-');
+    const auto first = parse_u64(range.substr(0, dash));
+    const auto last = dash == std::string_view::npos ? first : parse_u64(range.substr(dash + 1));
+    if (!first || !last || *last < *first || *last >= most) return std::nullopt;
+    for (auto cpu = *first; cpu <= *last; ++cpu) cpus.push_back(static_cast<std::uint32_t>(cpu));
+  }
+  return cpus;
+}
+
+/// The siblings of `cpu`, without itself.
+Result<std::vector<std::uint32_t>> read_siblings(const std::string& directory, std::uint32_t cpu) {
+  const std::string path = directory + "/topology/thread_siblings_list";
+  const auto text = read_file_at(AT_FDCWD, path, 4096);
+  if (!text && text.error().code == ENOENT) return std::vector<std::uint32_t>{};
+  if (!text) return tl::unexpected(text.error());
+  auto cpus = parse_cpu_list(*text);
+  if (!cpus) return fail(EPROTO, path + " holds no list of CPUs");
+  std::erase(*cpus, cpu);
+  return std::move(*cpus);
+}
+
 /// Sum of the busy fields of one line of /proc/stat, behind its "cpuN ", in clock ticks.
 Result<std::uint64_t> busy_ticks(std::string_view line) {
   // user nice system idle iowait irq softirq steal; guest and guest_nice are within user and nice.
@@ -91,7 +120,11 @@ Result<CpuMap> read_cpu_map(const std::string& sysfs_root) {
     if (!cpu) continue;
     const auto package = read_package(path + "/" + entry->d_name);
     if (!package) return tl::unexpected(package.error());
-    if (*package) map.package_of[*cpu] = **package;
+    if (!*package) continue;
+    map.package_of[*cpu] = **package;
+    auto siblings = read_siblings(path + "/" + entry->d_name, *cpu);
+    if (!siblings) return tl::unexpected(siblings.error());
+    if (!siblings->empty()) map.siblings[*cpu] = std::move(*siblings);
   }
   if (errno != 0) return fail_errno(errno, "cannot list all of " + path);
   if (map.package_of.empty()) return fail(ENOENT, path + " shows no online CPU");

@@ -45,6 +45,28 @@ TEST(ReadCpuMap, CountsNegativeAndAbsentIdsAsPackageZero) {
   EXPECT_EQ(map->cpus_in(0), 2u);
 }
 
+TEST(ReadCpuMap, FindsTheSiblingsOfEachCpu) {
+  const TempDir dir;
+  for (const std::string cpu : {"0", "1", "4", "5", "6"}) dir.write(package_file("cpu" + cpu), "0\n");
+  const auto list = [&](const std::string& cpu, const char* text) {
+    dir.write("devices/system/cpu/cpu" + cpu + "/topology/thread_siblings_list", text);
+  };
+  list("0", "0,4\n");
+  list("4", "0,4\n");
+  list("1", "1\n");
+  list("5", "5-6\n");
+  const auto map = read_cpu_map(dir.path());
+  ASSERT_TRUE(map) << map.error().message;
+  using Siblings = std::map<std::uint32_t, std::vector<std::uint32_t>>;
+  EXPECT_EQ(map->siblings, (Siblings{{0, {4}}, {4, {0}}, {5, {6}}}));
+  for (const char* text : {"x\n", "0-\n", "4-0\n", "0,,4\n", "0-99999999999\n"}) {
+    list("0", text);
+    const auto bad = read_cpu_map(dir.path());
+    ASSERT_FALSE(bad) << text;
+    EXPECT_EQ(bad.error().code, EPROTO);
+  }
+}
+
 TEST(ReadCpuMap, NamesWhatIsMissingOrMalformed) {
   const TempDir dir;
   EXPECT_EQ(read_cpu_map(dir.path()).error().code, ENOENT);

@@ -4,6 +4,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -30,6 +31,7 @@ struct Thread {
   UniqueFd schedstat;
   UniqueFd stat;
   std::optional<ThreadWork> last;
+  std::uint64_t start_ticks = 0;
   bool troubled = false;
 };
 
@@ -40,10 +42,27 @@ std::optional<std::int64_t> parse_tid(std::string_view name) {
   return tid;
 }
 
+/// A pidfd of the process whose /proc directory is `process`; none when it cannot be shown to be that
+/// one. `proc_root`/self/fdinfo tells the PID in the namespace of that procfs, and that `process` still
+/// answers afterwards shows that the PID has not changed hands.
+UniqueFd open_exit_fd(const std::string& proc_root, int process, const std::string& directory,
+                      std::int64_t pid) {
+  UniqueFd fd(static_cast<int>(::syscall(SYS_pidfd_open, static_cast<pid_t>(pid), 0)));
+  if (!fd) return {};
+  const auto info =
+      read_file_at(AT_FDCWD, proc_root + "/self/fdinfo/" + std::to_string(fd.get()), 4096);
+  if (!info || info->find("\nPid:\t" + std::to_string(pid) + "\n") == std::string::npos) return {};
+  if (!start_ticks_at(process, directory)) return {};
+  return fd;
+}
+
 }  // namespace
 
 struct VmProcess::State {
   std::string directory;  // for messages
+  UniqueFd process_stat;  // of the whole process
+  UniqueFd exit_event;
+  std::uint64_t next_serial = 0;
   std::unique_ptr<DIR, int (*)(DIR*)> tasks{nullptr, &::closedir};
   std::map<std::int64_t, Thread> threads;
   std::uint64_t ended_ns = 0;
@@ -57,9 +76,10 @@ struct VmProcess::State {
   Result<std::vector<std::int64_t>> list();
   Result<UniqueFd> open(std::int64_t tid, const char* file) const;
   Result<void> open_files(std::int64_t tid, Thread& thread) const;
-  Result<ThreadWork> read(std::int64_t tid, const Thread& thread) const;
+  Result<ThreadWork> read(std::int64_t tid, Thread& thread);
   /// Opens what is not open and reads. Errors: ESRCH when the thread has ended.
-  Result<ThreadWork> visit(std::int64_t tid, Thread& thread) const;
+  Result<ThreadWork> visit(std::int64_t tid, Thread& thread);
+  [[nodiscard]] bool is_zombie() const;
   void retire(Thread& thread);
   std::optional<ThreadWork> settle(std::int64_t tid, Thread& thread, Result<ThreadWork> work);
 };
@@ -100,7 +120,7 @@ Result<void> VmProcess::State::open_files(std::int64_t tid, Thread& thread) cons
   return {};
 }
 
-Result<ThreadWork> VmProcess::State::read(std::int64_t tid, const Thread& thread) const {
+Result<ThreadWork> VmProcess::State::read(std::int64_t tid, Thread& thread) {
   std::array<char, proc_line_bytes> buffer;
   const auto schedstat = pread_line(thread.schedstat.get(), buffer);
   if (!schedstat)
@@ -122,10 +142,25 @@ Result<ThreadWork> VmProcess::State::read(std::int64_t tid, const Thread& thread
   if (!cpu) return fail(EPROTO, path(tid, "stat") + " " + cpu.error().message);
   if (*cpu > std::numeric_limits<std::uint32_t>::max())
     return fail(EPROTO, path(tid, "stat") + " field 39 is no CPU number");
-  return ThreadWork{tid, vcpu_of(line->comm()), *run_ns, static_cast<std::uint32_t>(*cpu)};
+  const auto started = line->field(22);
+  if (!started) return fail(EPROTO, path(tid, "stat") + " " + started.error().message);
+  if (thread.last && thread.start_ticks != *started)
+    return fail(ESRCH, path(tid, "stat") + " is another thread's");
+  thread.start_ticks = *started;
+  const auto serial = thread.last ? thread.last->serial : ++next_serial;
+  return ThreadWork{tid, vcpu_of(line->comm()), *run_ns, static_cast<std::uint32_t>(*cpu), serial};
 }
 
-Result<ThreadWork> VmProcess::State::visit(std::int64_t tid, Thread& thread) const {
+bool VmProcess::State::is_zombie() const {
+  std::array<char, proc_line_bytes> buffer;
+  const auto text = pread_line(process_stat.get(), buffer);
+  if (!text) return has_ended(text.error().code);
+  const auto end = text->rfind(") ");
+  if (end == std::string_view::npos || end + 2 >= text->size()) return false;
+  return (*text)[end + 2] == 'Z' || (*text)[end + 2] == 'X';
+}
+
+Result<ThreadWork> VmProcess::State::visit(std::int64_t tid, Thread& thread) {
   if (!thread.schedstat) {
     const auto opened = open_files(tid, thread);
     if (!opened) return tl::unexpected(opened.error());
@@ -176,6 +211,11 @@ Result<VmProcess> VmProcess::open(const std::string& proc_root, std::int64_t pid
   if (*started != start_ticks)
     return fail(ESRCH, "process " + state->directory + " started at tick " + std::to_string(*started) +
                            ", not " + std::to_string(start_ticks) + ": its PID was reused");
+  auto stat = open_at(process->get(), "stat", O_RDONLY);
+  if (!stat && has_ended(stat.error().code)) return tl::unexpected(state->gone());
+  if (!stat) return fail_errno(stat.error().code, "cannot open " + state->directory + "/stat");
+  state->process_stat = std::move(*stat);
+  state->exit_event = open_exit_fd(proc_root, process->get(), state->directory, pid);
   auto task = open_at(process->get(), "task", O_RDONLY | O_DIRECTORY);
   if (!task && has_ended(task.error().code)) return tl::unexpected(state->gone());
   if (!task) return fail_errno(task.error().code, "cannot open " + state->directory + "/task");
@@ -188,6 +228,8 @@ Result<VmProcess> VmProcess::open(const std::string& proc_root, std::int64_t pid
 Result<std::vector<ThreadWork>> VmProcess::sample() {
   const auto tids = state_->list();
   if (!tids) return tl::unexpected(tids.error());
+  // A leader that has ended is listed until it is reaped, and it is then the only one.
+  if (tids->size() == 1 && state_->is_zombie()) return tl::unexpected(state_->gone());
   for (auto at = state_->threads.begin(); at != state_->threads.end();) {
     const bool listed = std::binary_search(tids->begin(), tids->end(), at->first);
     if (!listed) state_->retire(at->second);
@@ -201,6 +243,27 @@ Result<std::vector<ThreadWork>> VmProcess::sample() {
   }
   return all;
 }
+
+Result<std::uint64_t> VmProcess::total_ns() const {
+  std::array<char, proc_line_bytes> buffer;
+  const std::string path = state_->directory + "/stat";
+  const auto text = pread_line(state_->process_stat.get(), buffer);
+  if (!text && has_ended(text.error().code)) return tl::unexpected(state_->gone());
+  if (!text) return fail(text.error().code, path + ": " + text.error().message);
+  const auto line = StatLine::parse(*text);
+  if (!line) return fail(EPROTO, path + " " + line.error().message);
+  const auto user = line->field(14);
+  if (!user) return fail(EPROTO, path + " " + user.error().message);
+  const auto system = line->field(15);
+  if (!system) return fail(EPROTO, path + " " + system.error().message);
+  static const auto tick_ns = static_cast<std::uint64_t>(1'000'000'000 / ::sysconf(_SC_CLK_TCK));
+  std::uint64_t ns = 0;
+  if (__builtin_add_overflow(*user, *system, &ns) || __builtin_mul_overflow(ns, tick_ns, &ns))
+    return fail(EPROTO, path + " holds more time than can be counted");
+  return ns;
+}
+
+int VmProcess::exit_fd() const { return state_->exit_event.get(); }
 
 std::uint64_t VmProcess::ended_ns() const { return state_->ended_ns; }
 

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "common/procs/vm_process.hpp"
 
+#include <poll.h>
 #include <pthread.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <atomic>
+#include <csignal>
 #include <thread>
 
 #include "tests/support/fake_proc.hpp"
@@ -175,6 +178,56 @@ TEST_F(FakeVm, ArgumentsAreSplitAtTheirZeroBytes) {
   dir_.write("100/cmdline", "");
   EXPECT_EQ(process_arguments(dir_.path(), 100), Lines{});
   EXPECT_EQ(process_arguments(dir_.path(), 101).error().code, ESRCH);
+}
+
+TEST_F(FakeVm, AThreadThatGetsAnUsedTidIsANewOne) {
+  auto process = open();
+  const auto serial = process.sample()->at(2).serial;
+  EXPECT_EQ(process.sample()->at(2).serial, serial);
+  dir_.write("100/task/104/schedstat", "9000 1 1\n");
+  dir_.write("100/task/104/stat", testing::stat_line(104, "CPU 1/KVM", 777, 2));
+  const auto threads = process.sample();
+  EXPECT_EQ(threads->at(2).run_ns, 9000u);
+  EXPECT_NE(threads->at(2).serial, serial);
+  EXPECT_EQ(process.ended_ns(), 7000u);
+}
+
+TEST_F(FakeVm, ADeadLeaderThatNobodyReapedIsEsrchAndItsTotalStays) {
+  auto process = open();
+  ASSERT_TRUE(process.sample());
+  EXPECT_EQ(process.total_ns(), 0u);
+  for (const char* tid : {"103", "104"}) dir_.remove(std::string("100/task/") + tid);
+  EXPECT_TRUE(process.sample()) << "one thread that lives";
+  std::string line = testing::stat_line(100, "qemu) Z (x", 555, 0);
+  line.replace(line.rfind(") S") + 2, 1, "Z");
+  std::size_t at = line.rfind(") Z") + 4;  // field 4
+  for (int field = 4; field < 14; ++field) at = line.find(' ', at) + 1;
+  line.replace(at, 3, "7 5");
+  dir_.write("100/stat", line);
+  EXPECT_EQ(process.sample().error().code, ESRCH);
+  EXPECT_EQ(process.total_ns(),
+            12 * static_cast<std::uint64_t>(1'000'000'000 / ::sysconf(_SC_CLK_TCK)));
+  EXPECT_EQ(process.exit_fd(), -1) << "a PID of a made-up tree is none of this machine's";
+}
+
+TEST(VmProcess, TellsTheEndOfARealProcessBeforeItIsReaped) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    for (;;) ::pause();
+  }
+  const auto ticks = process_start_ticks("/proc", child);
+  ASSERT_TRUE(ticks);
+  auto process = VmProcess::open("/proc", child, *ticks);
+  ASSERT_TRUE(process) << process.error().message;
+  pollfd event{process->exit_fd(), POLLIN, 0};
+  ASSERT_GE(event.fd, 0);
+  EXPECT_EQ(::poll(&event, 1, 0), 0);
+  ::kill(child, SIGKILL);
+  EXPECT_EQ(::poll(&event, 1, -1), 1);
+  EXPECT_EQ(process->sample().error().code, ESRCH);
+  EXPECT_TRUE(process->total_ns());
+  ::waitpid(child, nullptr, 0);
+  EXPECT_EQ(process->total_ns().error().code, ESRCH);
 }
 
 TEST(VmProcess, SeesARealThreadWorkAndEnd) {

@@ -31,6 +31,7 @@ const ProgramSpec spec{
         "\"model\" all figures are estimates from CPU use, with \"rapl\" they are the processor's own.",
     .options = {{"run-dir", "DIR", "/run/vpowercap", "The daemon's run directory.", false},
                 {"json", "", "", "Print JSON.", false},
+                {"host", "", "", "show: the host and its zones instead of a VM.", false},
                 {"once", "", "", "top: print one table and exit.", false},
                 {"interval", "SECONDS", "1", "top: time between two looks, 0.1 to 60.", false},
                 {"wirer", "PATH", VPOWERCAP_WIRER,
@@ -40,6 +41,7 @@ const ProgramSpec spec{
                 {"yes", "", "", "wire, unwire: do not ask.", false}},
     .commands = {{"list", "All VMs with their power and energy, and the host's."},
                  {"show VM", "Everything on one VM."},
+                 {"show --host", "Everything on the host: zones, idle power, gaps, ticks."},
                  {"top", "Live view, the hungriest VM first."},
                  {"wire VM",
                   "Add the share to the VM's persistent definition (from its next cold boot on)."},
@@ -67,6 +69,11 @@ int show(const Options& options, const std::string& wanted) {
   const auto vm = find_vm(view, wanted);
   if (!vm) throw std::runtime_error(vm.error().message);
   return print(options.flag("json") ? to_json(view, *vm) : vm_page(view, *vm));
+}
+
+int show_host(const Options& options) {
+  const auto view = open_view(options);
+  return print(options.flag("json") ? host_json(view) : host_page(view));
 }
 
 int list(const Options& options, bool by_power) {
@@ -106,13 +113,17 @@ int run_command(int argc, const char* const* argv) {
   const auto& words = options->arguments();
   if (words.empty()) throw UsageError{"which command? (see vpowercap --help)"};
   const auto& command = words[0];
-  const std::size_t wanted = command == "list" || command == "top" ? 1 : 2;
+  const bool of_host = command == "show" && options->flag("host");
+  const std::size_t wanted = command == "list" || command == "top" || of_host ? 1 : 2;
   const bool is_known = wanted == 1 || command == "show" || command == "wire" || command == "unwire";
   if (!is_known) throw UsageError{"no command \"" + printable(command) + "\" (see vpowercap --help)"};
   if (words.size() != wanted)
-    throw UsageError{command + (wanted == 1 ? " takes no argument" : " takes one VM, by UUID or name")};
+    throw UsageError{command + (of_host       ? " --host takes no argument"
+                                : wanted == 1 ? " takes no argument"
+                                              : " takes one VM, by UUID or name")};
   if (command == "list") return list(*options, false);
   if (command == "top") return top(*options);
+  if (of_host) return show_host(*options);
   if (command == "show") return show(*options, words[1]);
   return become_wirer(*options, command, words[1]);
 }

@@ -40,6 +40,16 @@ struct Ctl : ::testing::Test {
     host.zones[0].power_uw = 40'000'000;
     host.zones[0].remainder_power_uw = 10'000'000;
     host.zones[0].id.assign("intel-rapl:0");
+    host.zones[0].idle_power_uw = 12'500'000;
+    host.zones[0].idle_method = IdleMethod::learned;
+    host.zones[0].idle_confidence = IdleConfidence::low;
+    host.zones[0].idle_samples = 77;
+    host.zones[0].gaps = 3;
+    host.zones[0].gap_ns = 4'500'000'000;
+    host.zones[0].across_gap_uj = 6'250'000;
+    host.tick = 900;
+    host.late_ticks = 2;
+    host.sampled_ns = 100'000'000'000;
     writer->store_host(host);
     writer->beat(100s);
     ASSERT_TRUE(writer->store_vm(vm_named("web", 1, 7'000'000)));
@@ -97,6 +107,45 @@ TEST_F(Ctl, ThePageOfAVmShowsEveryZone) {
   EXPECT_EQ(json["zones"][0]["idle_joules"], 2.0);
 }
 
+TEST_F(Ctl, TheHostsPageSaysWhatIsKnownOfIdlePowerAndGaps) {
+  const auto text = host_page(view());
+  EXPECT_NE(text.find("12.50 W learned     low              77"), std::string::npos) << text;
+  EXPECT_NE(text.find("900, of them 2 late"), std::string::npos);
+  EXPECT_NE(text.find("6.250 J"), std::string::npos);
+  const auto json = nlohmann::json::parse(host_json(view()));
+  EXPECT_EQ(json["late_ticks"], 2);
+  ASSERT_EQ(json["zones"].size(), 1u);
+  EXPECT_EQ(
+      json["zones"][0]["idle"],
+      nlohmann::json({{"method", "learned"}, {"watts", 12.5}, {"confidence", "low"}, {"samples", 77}}));
+  EXPECT_EQ(json["zones"][0]["gap_seconds"], 4.5);
+  EXPECT_EQ(json["zones"][0]["joules_across_gaps"], 6.25);
+}
+
+TEST_F(Ctl, AVmsQualityTravelsWithItsNumbers) {
+  auto vm = vm_named("web", 1, 0);
+  vm.domain_mask = 0b1001;
+  vm.sampled_ns = 99'000'000'000;
+  vm.owned_vcpus = 1;
+  vm.quality[0] = {98'000'000'000, 5, 1'500'000};
+  vm.basis[3] = DynamicBasis::bandwidth;
+  const auto json = nlohmann::json::parse(to_json(view(), vm));
+  EXPECT_EQ(json["owned_vcpus"], 1);
+  EXPECT_EQ(json["sample_age_seconds"], 1.0);
+  ASSERT_EQ(json["quality"].size(), 2u);
+  EXPECT_EQ(json["quality"][0]["method"], "model");
+  EXPECT_EQ(json["quality"][0]["divided_by"], "work");
+  EXPECT_EQ(json["quality"][0]["gaps"], 5);
+  EXPECT_EQ(json["quality"][0]["joules_across_gaps"], 1.5);
+  EXPECT_EQ(json["quality"][0]["sample_age_seconds"], 2.0);
+  EXPECT_EQ(json["quality"][1]["divided_by"], "bandwidth");
+  EXPECT_TRUE(json["quality"][1]["sample_age_seconds"].is_null());
+  const auto text = vm_page(view(), vm);
+  EXPECT_NE(text.find("1 of 2"), std::string::npos);
+  EXPECT_NE(text.find("2.0 s old"), std::string::npos) << text;
+  EXPECT_NE(text.find("never"), std::string::npos);
+}
+
 TEST_F(Ctl, WrongUsageIsNamed) {
   const auto error_of = [](std::vector<const char*> words) {
     words.insert(words.begin(), "vpowercap");
@@ -110,6 +159,7 @@ TEST_F(Ctl, WrongUsageIsNamed) {
   EXPECT_NE(error_of({}).find("which command"), std::string::npos);
   EXPECT_NE(error_of({"lst"}).find("lst"), std::string::npos);
   EXPECT_NE(error_of({"show"}).find("one VM"), std::string::npos);
+  EXPECT_NE(error_of({"show", "--host", "web"}).find("--host takes no argument"), std::string::npos);
 }
 
 }  // namespace

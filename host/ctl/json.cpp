@@ -23,7 +23,50 @@ Json host_zone(const HostZoneRecord& zone) {
           {"joules", joules(zone.energy_uj)},
           {"remainder_joules", joules(zone.remainder_uj)},
           {"idle_joules", joules(zone.idle_uj)},
-          {"gaps", zone.gaps}};
+          {"gaps", zone.gaps},
+          {"gap_seconds", seconds(zone.gap_ns)},
+          {"lost_seconds", seconds(zone.lost_ns)},
+          {"joules_across_gaps", joules(zone.across_gap_uj)}};
+}
+
+Json idle_state(const HostZoneRecord& zone) {
+  return {{"method", to_string(zone.idle_method)},
+          {"watts", watts(zone.idle_power_uw)},
+          {"confidence", to_string(zone.idle_confidence)},
+          {"samples", zone.idle_samples}};
+}
+
+Json host_summary(const LedgerView& view) {
+  return {{"method", to_string(view.host.method)},
+          {"estimate", view.host.method == Method::model},
+          {"stale", view.is_stale},
+          {"ledger_age_seconds", seconds(static_cast<std::uint64_t>(view.age.count()))},
+          {"tick", view.host.tick},
+          {"sampled_at_seconds", seconds(view.host.sampled_ns)},
+          {"host_watts", watts(view.power_uw)},
+          {"remainder_watts", watts(view.remainder_power_uw)},
+          {"cpus", view.host.cpus},
+          {"packages", view.host.packages}};
+}
+
+/// Time from `sampled_ns` to the host's last sample; null when there was none.
+Json sample_age(const LedgerView& view, std::uint64_t sampled_ns) {
+  if (sampled_ns == 0) return nullptr;
+  return seconds(view.host.sampled_ns >= sampled_ns ? view.host.sampled_ns - sampled_ns : 0);
+}
+
+/// How the numbers of one domain of a VM came about.
+Json quality(const LedgerView& view, const VmRecord& vm, EnergyDomain domain) {
+  const auto index = static_cast<std::size_t>(domain);
+  const auto& state = vm.quality[index];
+  return {{"domain", to_string(domain)},
+          {"method", to_string(vm.method)},
+          {"divided_by", to_string(vm.basis[index])},
+          {"gaps", state.gaps},
+          {"gap_seconds", seconds(state.gap_ns)},
+          {"lost_seconds", seconds(state.lost_ns)},
+          {"joules_across_gaps", joules(state.across_gap_uj)},
+          {"sample_age_seconds", sample_age(view, state.sampled_ns)}};
 }
 
 Json vm_summary(const LedgerView& view, const VmRecord& vm) {
@@ -37,6 +80,7 @@ Json vm_summary(const LedgerView& view, const VmRecord& vm) {
           {"method", to_string(vm.method)},
           {"estimate", vm.method == Method::model},
           {"vcpus", vm.vcpus},
+          {"owned_vcpus", vm.owned_vcpus},
           {"sockets", vm.sockets},
           {"watts", watts(vm.power_uw)},
           {"joules", joules(total)},
@@ -49,8 +93,7 @@ Json vm_summary(const LedgerView& view, const VmRecord& vm) {
           {"grid_seconds", seconds(vm.grid_ns)},
           {"quantum_microjoules", vm.quantum_uj},
           {"idle_policy", to_string(vm.idle_policy)},
-          {"sample_age_seconds",
-           seconds(view.host.sampled_ns >= vm.sampled_ns ? view.host.sampled_ns - vm.sampled_ns : 0)}};
+          {"sample_age_seconds", sample_age(view, vm.sampled_ns)}};
 }
 
 std::string text(const Json& json) {
@@ -59,17 +102,22 @@ std::string text(const Json& json) {
 
 }  // namespace
 
+std::string host_json(const LedgerView& view) {
+  auto json = host_summary(view);
+  json["interval_seconds"] = seconds(view.host.interval_ns);
+  json["late_ticks"] = view.host.late_ticks;
+  json["weights"] = view.host.weighs_smt != 0 ? "smt" : "time";
+  json["zones"] = Json::array();
+  for (std::uint32_t i = 0; i < view.host.zone_count; ++i) {
+    auto zone = host_zone(view.host.zones[i]);
+    zone["idle"] = idle_state(view.host.zones[i]);
+    json["zones"].push_back(std::move(zone));
+  }
+  return text(json);
+}
+
 std::string to_json(const LedgerView& view) {
-  Json json{{"method", to_string(view.host.method)},
-            {"estimate", view.host.method == Method::model},
-            {"stale", view.is_stale},
-            {"ledger_age_seconds", seconds(static_cast<std::uint64_t>(view.age.count()))},
-            {"tick", view.host.tick},
-            {"sampled_at_seconds", seconds(view.host.sampled_ns)},
-            {"host_watts", watts(view.power_uw)},
-            {"remainder_watts", watts(view.remainder_power_uw)},
-            {"cpus", view.host.cpus},
-            {"packages", view.host.packages}};
+  auto json = host_summary(view);
   json["zones"] = Json::array();
   for (std::uint32_t i = 0; i < view.host.zone_count; ++i)
     json["zones"].push_back(host_zone(view.host.zones[i]));
@@ -81,6 +129,10 @@ std::string to_json(const LedgerView& view) {
 std::string to_json(const LedgerView& view, const VmRecord& vm) {
   auto json = vm_summary(view, vm);
   json["stale"] = view.is_stale;
+  json["topology"] = to_string(vm.topology);
+  json["quality"] = Json::array();
+  for (const auto domain : virtual_domains)
+    if (vm.has(domain)) json["quality"].push_back(quality(view, vm, domain));
   json["zones"] = Json::array();
   for (std::uint32_t socket = 0; socket < vm.sockets; ++socket) {
     for (const auto domain : virtual_domains) {

@@ -12,6 +12,9 @@ namespace vpowercap {
 /// or model; "estimate" is true where it is a model. Invalid UTF-8 in names is replaced.
 std::string to_json(const LedgerView& view);
 
+/// The host alone, with all that is known of its zones: one object.
+std::string host_json(const LedgerView& view);
+
 /// One VM with all its zones.
 std::string to_json(const LedgerView& view, const VmRecord& vm);
 

@@ -28,6 +28,24 @@ std::string joules_text(std::uint64_t microjoules) {
   return joules < 1e6 ? fmt::format("{:.3f} J", joules) : fmt::format("{:.3f} kWh", joules / 3.6e6);
 }
 
+/// How the numbers of each domain of a VM came about.
+std::string quality_table(const LedgerView& view, const VmRecord& vm) {
+  std::string out = fmt::format("\n{:<9}{:<12}{:>8}{:>12}{:>18}{:>14}\n", "DOMAIN", "DIVIDED BY",
+                                "GAPS", "GAP TIME", "ACROSS GAPS", "LAST SAMPLE");
+  for (const auto domain : virtual_domains) {
+    if (!vm.has(domain)) continue;
+    const auto index = static_cast<std::size_t>(domain);
+    const auto& state = vm.quality[index];
+    const auto age = view.host.sampled_ns - std::min(view.host.sampled_ns, state.sampled_ns);
+    const auto age_text =
+        state.sampled_ns == 0 ? "never" : fmt::format("{:.1f} s old", static_cast<double>(age) / 1e9);
+    out += fmt::format("{:<9}{:<12}{:>8}{:>10.1f} s{:>18}{:>14}\n", to_string(domain),
+                       to_string(vm.basis[index]), state.gaps, static_cast<double>(state.gap_ns) / 1e9,
+                       joules_text(state.across_gap_uj), age_text);
+  }
+  return out;
+}
+
 }  // namespace
 
 std::string list_table(const LedgerView& view, bool by_power) {
@@ -49,13 +67,47 @@ std::string list_table(const LedgerView& view, bool by_power) {
   return out;
 }
 
+std::string host_page(const LedgerView& view) {
+  const auto& host = view.host;
+  std::string out = staleness(view);
+  out += fmt::format("{:<14}{}\n{:<14}{:.2f} W, of it {:.2f} W used by no VM\n", "method",
+                     method_label(host.method), "power", millionth(view.power_uw),
+                     millionth(view.remainder_power_uw));
+  out += fmt::format(
+      "{:<14}{} in {} packages\n{:<14}{}, of them {} late; the last took {:.3f} s\n"
+      "{:<14}{}\n\n",
+      "CPUs", host.cpus, host.packages, "ticks", host.tick, host.late_ticks,
+      static_cast<double>(host.interval_ns) / 1e9, "weights", host.weighs_smt != 0 ? "smt" : "time");
+  out += fmt::format("{:<18} {:<17} {:>10} {:>10} {:>16} {:>16}\n", "ZONE", "NAME", "POWER", "BY NO VM",
+                     "ENERGY", "BY NO VM");
+  for (std::uint32_t i = 0; i < host.zone_count; ++i) {
+    const auto& zone = host.zones[i];
+    out += fmt::format("{:<18} {:<17} {:>8.2f} W {:>8.2f} W {:>16} {:>16}\n", zone.id.view(),
+                       zone.name.view(), millionth(zone.power_uw), millionth(zone.remainder_power_uw),
+                       joules_text(zone.energy_uj), joules_text(zone.remainder_uj));
+  }
+  out += fmt::format("\n{:<18} {:>10} {:<11} {:<10} {:>8} {:>16} {:>6} {:>10} {:>16}\n", "ZONE",
+                     "IDLE POWER", "METHOD", "CONFIDENCE", "SAMPLES", "IDLE ENERGY", "GAPS", "GAP TIME",
+                     "ACROSS GAPS");
+  for (std::uint32_t i = 0; i < host.zone_count; ++i) {
+    const auto& zone = host.zones[i];
+    out +=
+        fmt::format("{:<18} {:>8.2f} W {:<11} {:<10} {:>8} {:>16} {:>6} {:>8.1f} s {:>16}\n",
+                    zone.id.view(), millionth(zone.idle_power_uw), to_string(zone.idle_method),
+                    to_string(zone.idle_confidence), zone.idle_samples, joules_text(zone.idle_uj),
+                    zone.gaps, static_cast<double>(zone.gap_ns) / 1e9, joules_text(zone.across_gap_uj));
+  }
+  if (host.zone_count == 0) out += "no zone has been read yet\n";
+  return out;
+}
+
 std::string vm_page(const LedgerView& view, const VmRecord& vm) {
   std::string out = staleness(view);
   out += fmt::format("{:<14}{}\n{:<14}{}\n{:<14}{}\n{:<14}{}\n", "name", printable(vm.name.view(), 250),
                      "uuid", vm.uuid.to_string(), "state", to_string(vm.state), "method",
                      method_label(vm.method));
-  out += fmt::format("{:<14}{:.3f} W\n{:<14}{} ({} sockets shown)\n{:<14}{:.1f} s\n", "power",
-                     millionth(vm.power_uw), "vCPUs", vm.vcpus, vm.sockets, "CPU time",
+  out += fmt::format("{:<14}{:.3f} W\n{:<14}{} of {} ({} sockets shown)\n{:<14}{:.1f} s\n", "power",
+                     millionth(vm.power_uw), "vCPUs", vm.owned_vcpus, vm.vcpus, vm.sockets, "CPU time",
                      static_cast<double>(vm.work_ns) / 1e9);
   out +=
       fmt::format("{:<14}{} s grid, {} µJ quantum, wraps at {} µJ, energy_uj mode {:04o}\n{:<14}{}\n\n",
@@ -72,7 +124,7 @@ std::string vm_page(const LedgerView& view, const VmRecord& vm) {
                          joules_text(zone.dynamic_uj), joules_text(zone.published_uj));
     }
   }
-  return out;
+  return out + quality_table(view, vm);
 }
 
 }  // namespace vpowercap

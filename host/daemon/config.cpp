@@ -32,6 +32,8 @@ const ProgramSpec spec{
         {"group", "NAME", "vpowercap",
          "Group that may read the ledger and ask on the socket; ignored when it does not exist."},
         {"log-level", "LEVEL", "info", "error, warning, info or debug."},
+        {"state-dir", "DIR", "/var/lib/vpowercap",
+         "Where learned idle power is kept, in idle.json. Empty: nowhere."},
         {"tick", "SECONDS", "1", "Sampling period, 0.1 to 60."},
         {"stale-after", "SECONDS", "60",
          "Guests' reads fail when the daemon has been silent for this long, 2 to 86400."},
@@ -44,14 +46,23 @@ const ProgramSpec spec{
         {"idle-policy", "POLICY", "reserved",
          "Who pays for idle power: reserved (by vCPUs owned), usage (by work), equal, none (the "
          "host)."},
-        {"idle-package-watts", "WATTS", "0",
-         "Idle power of one package, 0 to 10000; with the model the model's. 0: all energy is "
-         "dynamic."},
-        {"idle-core-watts", "WATTS", "0", "Idle power of one package's core domain."},
-        {"idle-uncore-watts", "WATTS", "0", "Idle power of one package's uncore domain."},
-        {"idle-dram-watts", "WATTS", "0", "Idle power of one package's dram domain."},
-        {"max-zone-watts", "WATTS", "5000",
-         "An interval in which a zone seems to draw more is a gap, 1 to 1000000."},
+        {"idle-package-watts", "WATTS", "",
+         "Idle power of one package, 0 to 10000; 0: all energy is dynamic. Not given: learned, with "
+         "the "
+         "model the model's."},
+        {"idle-core-watts", "WATTS", "",
+         "Idle power of one package's core domain. Not given: learned."},
+        {"idle-uncore-watts", "WATTS", "",
+         "Idle power of one package's uncore domain. Not given: learned."},
+        {"idle-dram-watts", "WATTS", "",
+         "Idle power of one package's dram domain. Not given: learned."},
+        {"package-weights", "WEIGHTS", "time",
+         "What work counts in the division: time (CPU time) or smt (less beside a busy hardware "
+         "thread of the same core)."},
+        {"max-zone-watts", "WATTS", "0",
+         "No zone draws more than this, 0 to 1000000: an interval that says so is a gap, and so is one "
+         "long enough for the counter to wrap twice at this power. 0: by the kind of zone and the "
+         "processor's design power."},
         {"grid", "SECONDS", "1",
          "Counters that guests see change at multiples of this only, 1 to 3600."},
         {"quantum-uj", "MICROJOULES", "1000",
@@ -104,11 +115,14 @@ AccountOptions account_options(const Options& options) {
   const auto policy = parse_idle_policy(options.text("idle-policy"));
   if (!policy) refuse(options, "idle-policy", "reserved, usage, equal, none");
   account.policy = *policy;
-  account.idle_uw = {microwatts(options, "idle-package-watts", 0, 10000),
-                     microwatts(options, "idle-core-watts", 0, 10000),
-                     microwatts(options, "idle-uncore-watts", 0, 10000),
-                     microwatts(options, "idle-dram-watts", 0, 10000)};
-  account.max_zone_uw = microwatts(options, "max-zone-watts", 1, 1'000'000);
+  for (std::size_t i = 0; i < account.idle_uw.size(); ++i) {
+    const auto name = "idle-" + std::string(to_string(virtual_domains[i])) + "-watts";
+    if (!options.text(name).empty()) account.idle_uw[i] = microwatts(options, name, 0, 10000);
+  }
+  const auto weights = parse_package_weights(options.text("package-weights"));
+  if (!weights) refuse(options, "package-weights", "time, smt");
+  account.weights = *weights;
+  account.max_zone_uw = microwatts(options, "max-zone-watts", 0, 1'000'000);
   return account;
 }
 
@@ -133,6 +147,7 @@ const ProgramSpec& daemon_spec() { return spec; }
 DaemonConfig read_config(const Options& options) {
   DaemonConfig config;
   config.paths.run_dir = options.text("run-dir");
+  config.state_dir = options.text("state-dir");
   config.group = options.text("group");
   config.log_level = options.text("log-level");
   config.libvirt_uri = options.text("libvirt-uri");
@@ -141,6 +156,7 @@ DaemonConfig read_config(const Options& options) {
   config.energy = energy_options(options);
   config.sampler.proc_root = options.text("proc-root");
   config.sampler.sysfs_root = options.text("sysfs-root");
+  config.sampler.libvirt_pid_dir = config.libvirt_pid_dir;
   config.sampler.tick = seconds(options, "tick", 0.1, 60);
   config.sampler.account = account_options(options);
   config.vm_defaults = vm_defaults(options);

@@ -15,6 +15,7 @@ namespace vpowercap {
 /// All that the daemon can be told.
 struct DaemonConfig {
   RunPaths paths;
+  std::string state_dir;  ///< empty: nothing learned is kept
   std::string group;
   std::string log_level;
   std::string libvirt_uri;

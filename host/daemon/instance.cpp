@@ -22,6 +22,8 @@
 namespace vpowercap {
 namespace {
 
+constexpr auto save_idle_every = std::chrono::minutes(1);
+
 template <typename T>
 T checked(Result<T> result) {
   if (!result) throw std::runtime_error(result.error().message);
@@ -31,7 +33,7 @@ T checked(Result<T> result) {
 /// With the model, idle power is the model's own unless configured.
 AccountOptions account_options(const DaemonConfig& config, std::size_t packages) {
   auto account = config.sampler.account;
-  if (config.energy.source == "model" && account.idle_uw[0] == 0)
+  if (config.energy.source == "model" && !account.idle_uw[0])
     account.idle_uw[0] = config.energy.model.idle_uw / std::max<std::size_t>(1, packages);
   return account;
 }
@@ -81,16 +83,38 @@ Instance::Instance(DaemonConfig config, int argc, const char* const* argv)
             (ledger.took_over() ? ", going on with the counters in " : ", new ledger ") +
             config_.paths.ledger());
   auto options = config_.sampler;
+  options.idle = load_idle();
   options.account = account_options(config_, count_packages(options.sysfs_root));
   sampler_ = std::make_unique<SamplerThread>(
       std::make_unique<Sampler>(options, std::move(source), std::move(ledger), log_problems()),
       options.tick);
+  idle_saved_ = clock_.now();
   start_watch();
   control_ = std::make_unique<ControlServer>(checked(ControlServer::open(
       config_.paths.control(), config_.group,
       {[this](const Frame& frame) { on_hook(frame); },
        [this](const Frame& frame) { return on_request(frame); },
        [](const Error& error) { log::warning("control socket: " + error.message); }})));
+}
+
+IdleLearner::Memory Instance::load_idle() {
+  if (config_.state_dir.empty()) return {};
+  idle_file_.emplace(config_.state_dir);
+  auto memory = idle_file_->load();
+  if (memory) return std::move(*memory);
+  const auto text = memory.error().message + ": idle power is learned anew";
+  if (memory.error().code == ENOENT) log::info(text);
+  else log::warning(text);
+  return {};
+}
+
+void Instance::save_idle() {
+  idle_saved_ = clock_.now();
+  if (!idle_file_) return;
+  const auto done = idle_file_->save(sampler_->idle_memory());
+  if (!done && !idle_trouble_)
+    log::warning(done.error().message + ": learned idle power is lost at the next restart");
+  idle_trouble_ = !done;
 }
 
 void Instance::start_watch() {
@@ -147,7 +171,9 @@ void Instance::reload() {
     config_.libvirt_uri = fresh.libvirt_uri;
     sampler_->set_account_options(account_options(config_, count_packages(config_.sampler.sysfs_root)));
     start_watch();
-    log::info("configuration read again (run-dir, source, roots and tick take effect at a restart)");
+    log::info(
+        "configuration read again (run-dir, state-dir, source, roots and tick take effect at a "
+        "restart)");
   } catch (const UsageError& error) {
     log::error(error.message + "; keeping the old configuration");
   } catch (const std::exception& error) {
@@ -159,7 +185,11 @@ int Instance::run() {
   ::sd_notify(0, "READY=1");
   std::array<pollfd, 2> fds{{{signals_.get(), POLLIN, 0}, {control_->fd(), POLLIN, 0}}};
   for (;;) {
-    if (::poll(fds.data(), fds.size(), -1) < 0) continue;
+    const auto due = idle_saved_ + save_idle_every - clock_.now();
+    const auto wait = std::chrono::ceil<std::chrono::milliseconds>(std::max(due, Nanoseconds(0)));
+    const int ready = ::poll(fds.data(), fds.size(), static_cast<int>(wait.count()));
+    if (clock_.now() >= idle_saved_ + save_idle_every) save_idle();
+    if (ready <= 0) continue;
     if (fds[1].revents != 0) control_->serve();
     if (fds[0].revents == 0) continue;
     signalfd_siginfo info{};
@@ -169,6 +199,7 @@ int Instance::run() {
       continue;
     }
     ::sd_notify(0, "STOPPING=1");
+    save_idle();
     log::info("ending; counters go on at the next start");
     return 0;
   }

@@ -3,11 +3,13 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 
 #include "host/control/control_server.hpp"
 #include "host/daemon/config.hpp"
 #include "host/daemon/sampler_thread.hpp"
 #include "host/hypervisor/libvirt_watch.hpp"
+#include "host/sampler/idle_file.hpp"
 
 namespace vpowercap {
 
@@ -22,6 +24,9 @@ class Instance {
 
  private:
   void start_watch();
+  /// What an earlier daemon learned of idle power; nothing when there is no such file or it is broken.
+  IdleLearner::Memory load_idle();
+  void save_idle();
   void reload();
   void on_hook(const Frame& frame);
   Frame on_request(const Frame& frame);
@@ -31,6 +36,9 @@ class Instance {
   int argc_;
   const char* const* argv_;
   UniqueFd signals_;
+  std::optional<IdleFile> idle_file_;
+  Nanoseconds idle_saved_{0};
+  bool idle_trouble_ = false;
   std::unique_ptr<SamplerThread> sampler_;
   std::unique_ptr<LibvirtWatch> watch_;
   std::unique_ptr<ControlServer> control_;

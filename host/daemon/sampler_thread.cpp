@@ -55,10 +55,13 @@ SamplerThread::~SamplerThread() {
 }
 
 void SamplerThread::run() {
-  std::array<pollfd, 2> fds{{{timer_.get(), POLLIN, 0}, {stop_.get(), POLLIN, 0}}};
+  std::array<pollfd, 3> fds{
+      {{timer_.get(), POLLIN, 0}, {stop_.get(), POLLIN, 0}, {sampler_->event_fd(), POLLIN, 0}}};
   for (;;) {
     if (::poll(fds.data(), fds.size(), -1) < 0) continue;
     if (fds[1].revents != 0) return;
+    if (fds[2].revents != 0) sampler_->attend(read_clock(CLOCK_MONOTONIC), read_clock(CLOCK_BOOTTIME));
+    if (fds[0].revents == 0) continue;
     std::uint64_t expirations = 0;
     if (::read(timer_.get(), &expirations, sizeof expirations) != sizeof expirations) continue;
     tick();
@@ -66,6 +69,18 @@ void SamplerThread::run() {
   }
 }
 
-void SamplerThread::tick() { sampler_->tick(read_clock(CLOCK_MONOTONIC), read_clock(CLOCK_BOOTTIME)); }
+void SamplerThread::tick() {
+  // Read close to one another: their difference must grow by suspends only, not by a moment off the
+  // CPU.
+  constexpr auto close = std::chrono::milliseconds(1);
+  constexpr int tries = 5;
+  for (int i = 1;; ++i) {
+    const auto now = read_clock(CLOCK_MONOTONIC);
+    const auto since_boot = read_clock(CLOCK_BOOTTIME);
+    if (i < tries && read_clock(CLOCK_MONOTONIC) - now > close) continue;
+    sampler_->tick(now, since_boot);
+    return;
+  }
+}
 
 }  // namespace vpowercap

@@ -23,6 +23,8 @@ class SamplerThread {
   void expect(VmDescription vm) { sampler_->expect(std::move(vm)); }
   /// Takes other account options over from the next tick on. Thread-safe.
   void set_account_options(const AccountOptions& options) { sampler_->set_account_options(options); }
+  /// What is learned of idle power so far. Thread-safe.
+  IdleLearner::Memory idle_memory() { return sampler_->idle_memory(); }
 
  private:
   void run();

@@ -41,6 +41,11 @@ Result<VmTopology> read_topology(pugi::xml_node domain) {
     const auto vcpus = count("<vcpu>", vcpu.child_value());
     if (!vcpus) return tl::unexpected(vcpus.error());
     topology.vcpus = *vcpus;
+    if (const auto current = vcpu.attribute("current")) {
+      const auto plugged = count("<vcpu current>", current.value());
+      if (!plugged) return tl::unexpected(plugged.error());
+      topology.current = std::min(*plugged, topology.vcpus);
+    }
   }
   topology.sockets = topology.vcpus;
   if (const auto sockets = domain.child("cpu").child("topology").attribute("sockets")) {

@@ -34,6 +34,7 @@ TEST(DomainXml, ReadsIdentityAndTopology) {
   EXPECT_EQ(vm->uuid.to_string(), uuid_text);
   EXPECT_EQ(vm->name, "web");
   EXPECT_EQ(vm->topology.vcpus, 8u);
+  EXPECT_EQ(vm->topology.owned(), 2u);
   EXPECT_EQ(vm->topology.sockets, 2u);
   EXPECT_EQ(vm->state, VmState::starting);
   EXPECT_EQ(vm->pid, 0);
@@ -44,6 +45,18 @@ TEST(DomainXml, WithoutTopologyEachVcpuIsASocket) {
   ASSERT_TRUE(vm);
   EXPECT_EQ(vm->topology.sockets, 4u);
   EXPECT_EQ(parse_domain_xml(domain(""), {})->topology.vcpus, 1u);
+}
+
+TEST(DomainXml, AVmOwnsTheVcpusThatArePluggedInNow) {
+  const auto owned = [](const std::string& vcpu) {
+    const auto vm = parse_domain_xml(domain(vcpu), {});
+    return vm ? vm->topology.owned() : 0;
+  };
+  EXPECT_EQ(owned("<vcpu current='2'>4</vcpu>"), 2u);
+  EXPECT_EQ(owned("<vcpu>4</vcpu>"), 4u);
+  EXPECT_EQ(owned("<vcpu current='9'>4</vcpu>"), 4u);
+  EXPECT_NE(error_of(domain("<vcpu current='none'>4</vcpu>")).find("<vcpu current>"),
+            std::string::npos);
 }
 
 TEST(DomainXml, NeverHasMoreSocketsThanVcpus) {

@@ -22,6 +22,11 @@ struct ZoneReading {
   std::uint64_t max_energy_range_uj = 0;
   std::optional<std::uint64_t> raw_uj;  ///< the wrapping counter; absent: unreadable, a gap
   Nanoseconds taken{0};                 ///< CLOCK_MONOTONIC, middle of the read
+  std::uint32_t die = 0;                ///< M of package-N-die-M, also for the die's sub-zones
+  /// The zone draws less, averaged over a second and more: tells wraps from resets. 0: unknown.
+  std::uint64_t power_bound_uw = 0;
+  /// Shown as the host's, never divided over VMs: psys, and AMD's core, which is one core's counter.
+  bool is_host_only = false;
 };
 
 /// A source of energy readings. Not thread-safe.

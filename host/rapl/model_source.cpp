@@ -13,6 +13,7 @@ namespace vpowercap {
 namespace {
 
 constexpr std::uint64_t uw_ns_per_uj = 1'000'000'000;
+constexpr std::uint64_t lowest_bound_uw = 1'000'000;
 constexpr auto cpus_every = std::chrono::seconds(10);
 
 /// The kernel numbers zones in hexadecimal.
@@ -118,6 +119,7 @@ std::vector<ZoneReading> ModelSource::sample() {
                         max_energy_range_uj,
                         {},
                         taken};
+    reading.power_bound_uw = std::max(2 * package.power.max_uw, lowest_bound_uw);
     if (busy)
       reading.raw_uj =
           static_cast<std::uint64_t>(*package.energy_uw_ns / uw_ns_per_uj % max_energy_range_uj);

@@ -5,8 +5,11 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <utility>
+
+#include "host/rapl/power_bound.hpp"
 
 namespace vpowercap {
 namespace {
@@ -23,8 +26,9 @@ void claim(Owners& owners, const ZoneInfo& info) {
 
 }  // namespace
 
-PowercapSource::PowercapSource(std::string path, const Clock& clock, Nanoseconds rescan_every)
-    : path_(std::move(path)), clock_(clock), rescan_every_(rescan_every) {}
+PowercapSource::PowercapSource(std::string path, const Clock& clock, CpuVendor vendor,
+                               Nanoseconds rescan_every)
+    : path_(std::move(path)), clock_(clock), vendor_(vendor), rescan_every_(rescan_every) {}
 
 bool PowercapSource::exists(const std::string& id) const {
   return ::access((path_ + "/" + id).c_str(), F_OK) == 0;
@@ -44,15 +48,19 @@ void PowercapSource::rescan() {
   }
 
   std::vector<Known> merged;
+  std::map<std::uint32_t, std::uint64_t> package_max_uw;  // parents come before their parts
   for (auto& zone : scan.zones) {
     ZoneInfo info = zone.info();
-    merged.push_back({std::move(info), std::move(zone)});
+    auto& package = package_max_uw[info.package];
+    if (info.domain == EnergyDomain::package) package = std::max(package, info.max_power_uw);
+    const auto bound = power_bound(info.domain, package);
+    merged.push_back({std::move(info), std::move(zone), bound});
   }
   // What was known and is still there, though unusable now, stays as a gap.
   for (Known& old : known_) {
     const auto is_old = [&old](const Known& known) { return known.info.id == old.info.id; };
     if (std::any_of(merged.begin(), merged.end(), is_old)) continue;
-    if (exists(old.info.id)) merged.push_back({std::move(old.info), std::nullopt});
+    if (exists(old.info.id)) merged.push_back({std::move(old.info), std::nullopt, old.power_bound_uw});
     else if (!troubled.contains(""))
       tell(old.info.id,
            {ENOENT, path_ + "/" + old.info.id + " is gone, its zone is no longer counted"});
@@ -75,6 +83,10 @@ void PowercapSource::rescan() {
 ZoneReading PowercapSource::read(const Known& known) {
   const ZoneInfo& info = known.info;
   ZoneReading reading{info.id, info.name, info.domain, info.package, info.max_energy_range_uj, {}, {}};
+  reading.die = info.die.value_or(0);
+  reading.power_bound_uw = known.power_bound_uw;
+  reading.is_host_only = info.domain == EnergyDomain::psys ||
+                         (info.domain == EnergyDomain::core && vendor_ == CpuVendor::amd);
   const Nanoseconds before = clock_.now();
   const auto value = known.zone ? known.zone->read_energy() : Result<std::uint64_t>(fail(ENODATA, ""));
   reading.taken = before + (clock_.now() - before) / 2;
@@ -87,20 +99,27 @@ ZoneReading PowercapSource::read(const Known& known) {
   return reading;
 }
 
+std::vector<ZoneReading> PowercapSource::read_all() {
+  std::vector<ZoneReading> readings;
+  readings.reserve(known_.size());
+  for (const Known& known : known_) readings.push_back(read(known));
+  return readings;
+}
+
 std::vector<ZoneReading> PowercapSource::sample() {
   if (!scanned_ || clock_.now() - *scanned_ >= rescan_every_) rescan();
-  const auto read_all = [this] {
-    std::vector<ZoneReading> readings;
-    readings.reserve(known_.size());
-    for (const Known& known : known_) readings.push_back(read(known));
-    return readings;
-  };
   const std::size_t problems = problems_.size();
   auto readings = read_all();
-  if (problems_.size() == problems) return readings;
-  // A zone has just failed: perhaps the driver was reloaded and fresh descriptors work.
-  rescan();
-  return read_all();
+  if (problems_.size() != problems) {
+    // A zone has just failed: perhaps the driver was reloaded and fresh descriptors work.
+    rescan();
+    readings = read_all();
+  }
+  if (vendor_ == CpuVendor::amd) {
+    mirrors_.apply(readings);
+    std::ranges::move(mirrors_.take_problems(), std::back_inserter(problems_));
+  }
+  return readings;
 }
 
 std::vector<Error> PowercapSource::take_problems() { return std::exchange(problems_, {}); }

@@ -59,7 +59,7 @@ class TickingClock final : public Clock {
 
 TEST_F(Source, TimesAReadingAtTheMiddleOfItsRead) {
   const TickingClock clock;
-  PowercapSource source(dir_.path(), clock, std::chrono::hours(1));
+  PowercapSource source(dir_.path(), clock, CpuVendor::intel, std::chrono::hours(1));
   const auto readings = source.sample();
   ASSERT_EQ(readings.size(), 2u);
   EXPECT_EQ((readings[0].taken - Nanoseconds(0)) % seconds(1), std::chrono::milliseconds(500));

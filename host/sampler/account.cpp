@@ -3,9 +3,9 @@
 #include "host/sampler/account.hpp"
 
 #include <algorithm>
+#include <numeric>
 
-#include "common/attribution/attribute.hpp"
-#include "common/units/wrap_counter.hpp"
+#include "host/rapl/power_bound.hpp"
 #include "host/sampler/vm_book.hpp"
 
 namespace vpowercap {
@@ -13,28 +13,33 @@ namespace {
 
 std::uint64_t ns(Nanoseconds time) { return static_cast<std::uint64_t>(time.count()); }
 
-bool is_attributed(EnergyDomain domain) { return domain != EnergyDomain::psys; }
+Nanoseconds time_of(std::uint64_t ns) { return Nanoseconds(static_cast<std::int64_t>(ns)); }
+
+/// Suspends last longer; clocks that are not read at the same instant differ by less.
+constexpr Nanoseconds shortest_suspend = std::chrono::milliseconds(100);
+
+/// vCPUs that the VM was seen to have; 0 when that is not known.
+std::uint32_t owned_vcpus(const VmTick& vm) {
+  std::uint64_t milli = 0;
+  for (const auto& [package, sockets] : vm.reserved)
+    milli += std::accumulate(sockets.begin(), sockets.end(), std::uint64_t{0});
+  return static_cast<std::uint32_t>(milli / 1000);
+}
 
 }  // namespace
 
 void Account::resume(const HostRecord& host, const std::vector<VmRecord>& vms, Method method) {
   host_ = host;
   for (const auto& vm : vms) vms_[vm.uuid] = vm;
+  states_.assign(host_.zone_count, {});
   for (std::uint32_t i = 0; i < host_.zone_count; ++i) {
     auto& zone = host_.zones[i];
     zone.power_uw = zone.remainder_power_uw = 0;
-    if (method == Method::rapl && host.method == Method::rapl && zone.max_energy_range_uj > 0)
-      zone_taken_[std::string(zone.id.view())] =
-          Nanoseconds(static_cast<std::int64_t>(host.sampled_ns));
-    else ++zone.gaps;
+    const bool goes_on = method == Method::rapl && host.method == Method::rapl && zone.taken_ns != 0;
+    states_[i].counter =
+        goes_on ? ZoneCounter(zone.raw_uj, time_of(zone.taken_ns), time_of(zone.gap_until_ns))
+                : ZoneCounter::broken_off(time_of(std::max(host.sampled_ns, zone.gap_until_ns)));
   }
-}
-
-void Account::describe_host(Method method, std::uint32_t cpus, std::vector<std::uint32_t> packages) {
-  host_.method = method;
-  host_.cpus = std::max(1u, cpus);
-  packages_ = packages.empty() ? std::vector<std::uint32_t>{0} : std::move(packages);
-  host_.packages = static_cast<std::uint32_t>(packages_.size());
 }
 
 void Account::admit(const VmDescription& vm, Nanoseconds now) {
@@ -54,89 +59,129 @@ void Account::stop(const Uuid& uuid, Nanoseconds now) {
   publish(found->second, now, true);
 }
 
-HostZoneRecord* Account::zone_record(const ZoneReading& reading) {
-  const auto end = host_.zones.begin() + host_.zone_count;
-  auto found = std::find_if(host_.zones.begin(), end,
-                            [&](const HostZoneRecord& zone) { return zone.id.view() == reading.id; });
-  if (found == end) {
-    if (host_.zone_count == max_host_zones) return nullptr;
-    ++host_.zone_count;
-    found->id.assign(reading.id);
-  }
-  found->name.assign(reading.name);
-  found->domain = reading.domain;
-  found->package = reading.package;
-  found->max_energy_range_uj = reading.max_energy_range_uj;
-  return &*found;
+void Account::book_zone(const Tick& tick, const ZoneReading& reading, std::size_t index,
+                        Nanoseconds suspended, std::vector<Error>& problems) {
+  auto& zone = host_.zones[index];
+  zone.id.assign(reading.id);
+  zone.name.assign(reading.name);
+  zone.max_energy_range_uj = reading.max_energy_range_uj;
+  zone.is_host_only = reading.is_host_only || reading.domain == EnergyDomain::psys ? 1 : 0;
+  const auto busy = tick.busy_ns.find(reading.package);
+  ZoneLook look{reading.raw_uj, reading.raw_uj ? reading.taken : tick.now, reading.max_energy_range_uj};
+  look.bound_uw = options_.max_zone_uw != 0     ? options_.max_zone_uw
+                  : reading.power_bound_uw != 0 ? reading.power_bound_uw
+                                                : power_bound(reading.domain, 0);
+  look.tick = options_.tick;
+  look.suspended = suspended;
+  look.busy_ns = busy == tick.busy_ns.end() ? 0 : busy->second;
+  // An uncore without a graphics load and a modelled host may truly draw nothing.
+  look.always_draws =
+      host_.method == Method::rapl && reading.domain != EnergyDomain::uncore && zone.is_host_only == 0;
+  const auto step = states_[index].counter.look(look);
+  if (!step.problem.empty()) problems.push_back({ERANGE, reading.id + ": " + step.problem});
+  book_step(tick, index, step);
 }
 
-void Account::book_zone(const Tick& tick, const ZoneReading& reading, std::vector<Error>& problems) {
-  auto* zone = zone_record(reading);
-  if (zone == nullptr) {
-    problems.push_back({ENOSPC, reading.id + ": more than " + std::to_string(max_host_zones) +
-                                    " zones, this one is not counted"});
-    return;
+void Account::book_step(const Tick& tick, std::size_t index, const ZoneStep& step) {
+  auto& zone = host_.zones[index];
+  auto& [counter, backlog] = states_[index];
+  book_gap(zone, step);
+  zone.taken_ns = counter.base() ? ns(counter.base()->taken) : 0;
+  if (counter.base()) zone.raw_uj = counter.base()->raw_uj;
+  zone.gap_until_ns = counter.gap_until() ? ns(*counter.gap_until()) : 0;
+  const Nanoseconds length = time_of(host_.interval_ns);
+  if (step.energy && backlog.empty()) {
+    const auto busy = tick.busy_ns.find(zone.package);
+    const bool is_known = busy != tick.busy_ns.end();
+    divide({is_known ? busy->second : 0, length, tick.vms, is_known && !step.is_across}, zone, step,
+           tick.now);
+  } else if (step.energy) {
+    backlog.add(tick, zone.package, length);
+    divide({backlog.busy_ns(), backlog.length(), backlog.vms(), false}, zone, step, tick.now);
   }
-  zone->power_uw = zone->remainder_power_uw = 0;
-  if (!reading.raw_uj) {
-    ++zone->gaps;
-    return;
-  }
-  const auto last = zone_taken_.find(reading.id);
-  const bool is_first = last == zone_taken_.end();
-  const auto interval = is_first ? Nanoseconds(0) : reading.taken - last->second;
-  const auto delta = WrapCounter{*reading.raw_uj}.delta({zone->raw_uj}, reading.max_energy_range_uj);
-  zone->raw_uj = *reading.raw_uj;
-  zone_taken_[reading.id] = reading.taken;
-  if (is_first) return;
-  if (!delta) {
-    ++zone->gaps;
-    problems.push_back({delta.error().code, reading.id + ": " + delta.error().message});
-  } else if (mean_power_uw(*delta, interval) > options_.max_zone_uw || interval <= Nanoseconds(0)) {
-    ++zone->gaps;
-    problems.push_back(
-        {ERANGE, reading.id + ": counter jumped by " + std::to_string(delta->count) + " µJ in " +
-                     std::to_string(interval.count() / 1'000'000) +
-                     " ms, more than max-zone-watts allows; the interval is not counted"});
-  } else {
-    divide(tick, *zone, *delta, interval);
-  }
+  if (step.is_pending && zone.is_host_only == 0) backlog.add(tick, zone.package, length);
+  else backlog.clear();
 }
 
-void Account::divide(const Tick& tick, HostZoneRecord& zone, Microjoules delta, Nanoseconds interval) {
+void Account::book_gap(HostZoneRecord& zone, const ZoneStep& step) {
+  zone.gaps += step.begins_gap ? 1 : 0;
+  zone.gap_ns += ns(step.gap);
+  zone.lost_ns += ns(step.lost);
+  if (zone.is_host_only != 0) return;
+  auto& most = tick_gaps_[static_cast<std::size_t>(zone.domain)];
+  most.gaps = std::max<std::uint64_t>(most.gaps, step.begins_gap ? 1 : 0);
+  most.gap_ns = std::max(most.gap_ns, ns(step.gap));
+  most.lost_ns = std::max(most.lost_ns, ns(step.lost));
+}
+
+void Account::divide(const Loads& tick, HostZoneRecord& zone, const ZoneStep& step, Nanoseconds now) {
   const auto domain = static_cast<std::size_t>(zone.domain);
+  const auto delta = *step.energy;
+  const auto interval = step.interval;
   zone.energy_uj += delta.count;
+  if (step.is_across) zone.across_gap_uj += delta.count;
   zone.power_uw = mean_power_uw(delta, interval);
-  if (!is_attributed(zone.domain)) {
+  if (zone.is_host_only != 0) {
     zone.remainder_uj += delta.count;
     zone.remainder_power_uw = zone.power_uw;
     return;
   }
-  const auto busy = tick.busy_ns.find(zone.package);
-  const Nanoseconds tick_length(static_cast<std::int64_t>(host_.interval_ns));
-  const PackageLoad package{busy == tick.busy_ns.end() ? 0 : busy->second, host_.cpus, tick_length};
+  const PackageLoad package{tick.busy_ns, milli_cpus(zone.package), tick.length};
   std::vector<VmLoad> loads;
-  for (const auto& vm : tick.vms) {
-    const auto work = vm.work.find(zone.package);
-    loads.push_back({work == vm.work.end() ? 0 : work->second.total_ns, vms_[vm.uuid].vcpus, vm.alive});
-  }
-  const ZoneEnergy energy{delta, std::min(delta, energy_of(options_.idle_uw[domain], interval))};
+  for (const auto& vm : tick.vms) loads.push_back(load_of(vm, zone.package));
+  const ZoneEnergy energy{delta, idle_part(zone, step, tick)};
   const auto shares = attribute(energy, package, loads, options_.policy);
   zone.idle_uj += energy.idle.count;
-  const auto remainder = shares.remainder.idle + shares.remainder.dynamic;
-  zone.remainder_uj += remainder.count;
-  zone.remainder_power_uw = mean_power_uw(remainder, interval);
+  auto remainder = shares.remainder.idle + shares.remainder.dynamic;
   const auto position = std::find(packages_.begin(), packages_.end(), zone.package);
   for (std::size_t i = 0; i < tick.vms.size(); ++i) {
+    const auto share = shares.vms[i].idle + shares.vms[i].dynamic;
+    const auto found = vms_.find(tick.vms[i].uuid);
+    if (found == vms_.end()) {  // it ended and was forgotten before its energy came
+      remainder += share;
+      continue;
+    }
+    auto& record = found->second;
     const auto work = tick.vms[i].work.find(zone.package);
     static const std::vector<std::uint64_t> none;
-    auto& record = vms_[tick.vms[i].uuid];
-    if (zone.domain == EnergyDomain::package || zone.domain == EnergyDomain::dram)
-      record.power_uw += mean_power_uw(shares.vms[i].idle + shares.vms[i].dynamic, interval);
     book_share(record, zone.domain, shares.vms[i],
                work == tick.vms[i].work.end() ? none : work->second.socket_ns,
+               reserved(tick.vms[i], zone.package),
                static_cast<std::uint32_t>(position - packages_.begin()));
+    auto& quality = record.quality[domain];
+    if (step.is_across) quality.across_gap_uj += share.count;
+    quality.sampled_ns = std::max(quality.sampled_ns, zone.taken_ns);
+    if (record.state == VmState::stopped) publish(record, now, true);
+    else if (zone.domain == EnergyDomain::package || zone.domain == EnergyDomain::dram)
+      record.power_uw += mean_power_uw(share, interval);
   }
+  zone.remainder_uj += remainder.count;
+  zone.remainder_power_uw = mean_power_uw(remainder, interval);
+}
+
+Nanoseconds Account::take_suspend(const Tick& tick) {
+  const bool is_first = host_.sampled_ns == 0;
+  const auto grown = tick.boot_offset - time_of(host_.boot_offset_ns);
+  host_.boot_offset_ns = ns(std::max(tick.boot_offset, Nanoseconds(0)));
+  return is_first || grown < shortest_suspend ? Nanoseconds(0) : grown;
+}
+
+void Account::finish_gaps(const Tick& tick, Nanoseconds suspended) {
+  for (const auto& vm_tick : tick.vms) {
+    auto& record = vms_[vm_tick.uuid];
+    const auto age = std::max(tick.now - time_of(record.created_ns), Nanoseconds(0)) + suspended;
+    bool is_gap = vm_tick.gap;
+    for (std::size_t domain = 0; domain < tick_gaps_.size(); ++domain) {
+      const auto& gaps = tick_gaps_[domain];
+      auto& quality = record.quality[domain];
+      is_gap = is_gap || gaps.gaps > 0;
+      quality.gaps += gaps.gaps;
+      quality.gap_ns += std::min(gaps.gap_ns, ns(age));
+      quality.lost_ns += std::min(gaps.lost_ns, ns(age));
+    }
+    if (is_gap) ++record.gaps;
+  }
+  tick_gaps_ = {};
 }
 
 std::vector<Error> Account::book(const Tick& tick) {
@@ -144,12 +189,21 @@ std::vector<Error> Account::book(const Tick& tick) {
   const bool is_first = host_.sampled_ns == 0;
   host_.interval_ns =
       is_first || ns(tick.now) <= host_.sampled_ns ? 0 : ns(tick.now) - host_.sampled_ns;
+  if (2 * host_.interval_ns > 3 * ns(options_.tick)) ++host_.late_ticks;
+  const auto suspended = take_suspend(tick);
+  host_.weighs_smt = options_.weights == PackageWeights::smt ? 1 : 0;
   for (auto& [uuid, record] : vms_) record.power_uw = 0;
-  for (const auto& reading : tick.zones) book_zone(tick, reading, problems);
+  for (auto& zone : host_.zones) zone.power_uw = zone.remainder_power_uw = 0;
+  const auto places = place_zones(tick.zones, problems);
+  for (std::size_t i = 0; i < places.size(); ++i)
+    if (places[i] < max_host_zones) book_zone(tick, tick.zones[i], places[i], suspended, problems);
+  for (std::size_t index = 0; index < host_.zone_count; ++index)
+    if (std::find(places.begin(), places.end(), index) == places.end())
+      book_step(tick, index, states_[index].counter.miss(tick.now, suspended));
+  finish_gaps(tick, suspended);
   std::uint32_t domains = 0;
   for (std::uint32_t i = 0; i < host_.zone_count; ++i)
-    if (is_attributed(host_.zones[i].domain))
-      domains |= 1u << static_cast<unsigned>(host_.zones[i].domain);
+    if (host_.zones[i].is_host_only == 0) domains |= 1u << static_cast<unsigned>(host_.zones[i].domain);
   for (auto& [uuid, record] : vms_) {
     record.domain_mask |= domains;
     record.method = host_.method;
@@ -167,8 +221,10 @@ std::vector<Error> Account::book(const Tick& tick) {
 void Account::finish_vm(const Tick& tick, const VmTick& vm_tick) {
   auto& record = vms_[vm_tick.uuid];
   for (const auto& [package, work] : vm_tick.work) record.work_ns += work.total_ns;
-  if (vm_tick.gap) ++record.gaps;
+  if (const auto owned = owned_vcpus(vm_tick); owned > 0) record.owned_vcpus = owned;
+  record.work_ns += vm_tick.weighed_off_ns;
   record.work_mark_ns = vm_tick.work_mark_ns;
+  record.work_source = vm_tick.work_source;
   record.sampled_ns = ns(tick.now);
   publish(record, tick.now, false);
 }

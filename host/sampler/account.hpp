@@ -8,27 +8,32 @@
 #include <string>
 #include <vector>
 
+#include "common/attribution/attribute.hpp"
+#include "common/attribution/cpu_weights.hpp"
 #include "common/ledger/records.hpp"
 #include "common/model/vm.hpp"
 #include "common/units/microjoules.hpp"
 #include "host/rapl/energy_source.hpp"
+#include "host/sampler/idle_book.hpp"
+#include "host/sampler/zone_counter.hpp"
 
 namespace vpowercap {
-
-/// Power of an idle package, per domain, in µW; 0 where nothing is known: all energy is then dynamic.
-using IdlePower = std::array<std::uint64_t, virtual_domains.size()>;
 
 /// How energy is booked.
 struct AccountOptions {
   IdlePolicy policy = IdlePolicy::reserved;
-  IdlePower idle_uw{};
-  /// A zone cannot draw more than this: an interval that says so is a gap. In µW.
-  std::uint64_t max_zone_uw = 5'000'000'000;
+  IdlePower idle_uw{};  ///< absent: learned
+  PackageWeights weights = PackageWeights::time;
+  /// No zone can draw more than this, in µW: an interval that says so is a gap, and so is one so long
+  /// that the counter may have wrapped twice. 0: by each zone's kind and make (power_bound.hpp).
+  std::uint64_t max_zone_uw = 0;
+  /// The sampling period: energy that comes in one piece over more than 1.5 of them is told apart.
+  Nanoseconds tick{std::chrono::seconds(1)};
   /// A stopped VM's last values stay this long.
   Nanoseconds keep_stopped{std::chrono::minutes(10)};
 };
 
-/// Work of one VM on one package since the last tick.
+/// Work of one VM on one package since the last tick, as the package weights count it.
 struct PackageWork {
   std::uint64_t total_ns = 0;
   std::vector<std::uint64_t> socket_ns;  ///< of it, vCPU work per virtual socket of the guest
@@ -38,18 +43,43 @@ struct PackageWork {
 struct VmTick {
   Uuid uuid;
   std::map<std::uint32_t, PackageWork> work;  ///< by host package
-  Nanoseconds alive{0};                       ///< part of the tick it existed
-  std::uint64_t work_mark_ns = 0;             ///< raw sum of its threads' work now
-  bool gap = false;                           ///< its work could not be read
+  /// By host package, for each virtual socket of the guest: thousandths of vCPUs that may run there.
+  /// Empty when not known: then the VM's vCPUs count as spread over all packages.
+  std::map<std::uint32_t, std::vector<std::uint64_t>> reserved;
+  Nanoseconds alive{0};              ///< part of the tick it existed
+  std::uint64_t weighed_off_ns = 0;  ///< CPU time that the package weights took off `work`
+  std::uint64_t work_mark_ns = 0;    ///< raw sum of all that counts its work now
+  WorkSource work_source = WorkSource::processes;  ///< of work_mark_ns
+  bool gap = false;                                ///< its work could not be read
 };
 
 /// All that one tick brings.
 struct Tick {
   Nanoseconds now{0};
   std::vector<ZoneReading> zones;
-  std::map<std::uint32_t, std::uint64_t> busy_ns;       ///< by package, since the last tick
+  /// By package, since the last tick, as the package weights count it.
+  std::map<std::uint32_t, std::uint64_t> busy_ns;
   std::map<std::uint32_t, std::uint64_t> busy_mark_ns;  ///< by package, since the machine's start
   std::vector<VmTick> vms;
+  /// CLOCK_BOOTTIME - CLOCK_MONOTONIC: grows by the time the machine is suspended.
+  Nanoseconds boot_offset{0};
+};
+
+/// What ran on one package while a zone's energy had not come yet.
+class Backlog {
+ public:
+  void add(const Tick& tick, std::uint32_t package, Nanoseconds length);
+  void clear() { *this = {}; }
+  [[nodiscard]] bool empty() const { return length_ == Nanoseconds(0) && vms_.empty(); }
+  [[nodiscard]] std::uint64_t busy_ns() const { return busy_ns_; }
+  [[nodiscard]] Nanoseconds length() const { return length_; }
+  /// Every VM that ran, with its sums; it may be gone by now.
+  [[nodiscard]] const std::vector<VmTick>& vms() const { return vms_; }
+
+ private:
+  std::uint64_t busy_ns_ = 0;
+  Nanoseconds length_{0};
+  std::vector<VmTick> vms_;  ///< by UUID
 };
 
 /// Keeps the records of host and VMs. Law: after every tick, for every zone, the sum of what VMs got
@@ -65,8 +95,9 @@ class Account {
 
   /// Books by other rules from now on.
   void set_options(const AccountOptions& options) { options_ = options; }
-  /// Sets what is fixed about the machine.
-  void describe_host(Method method, std::uint32_t cpus, std::vector<std::uint32_t> packages);
+  /// Sets what is fixed about the machine. `cpus_in` counts the CPUs of each package; empty: evenly.
+  void describe_host(Method method, std::uint32_t cpus, std::vector<std::uint32_t> packages,
+                     const std::map<std::uint32_t, std::uint32_t>& cpus_in = {});
 
   /// Makes the VM's record, or takes over changes of its name, process, topology and settings.
   void admit(const VmDescription& vm, Nanoseconds now);
@@ -79,20 +110,53 @@ class Account {
   /// UUIDs whose time is over; they are forgotten here.
   std::vector<Uuid> take_expired(Nanoseconds now);
 
+  /// What is known of idle power; restore_idle() goes on from it.
+  [[nodiscard]] IdleLearner::Memory idle_memory() const { return idle_.memory(); }
+  void restore_idle(const IdleLearner::Memory& memory) { idle_.restore(memory); }
+
   [[nodiscard]] const HostRecord& host() const { return host_; }
   [[nodiscard]] const std::map<Uuid, VmRecord>& vms() const { return vms_; }
 
  private:
-  HostZoneRecord* zone_record(const ZoneReading& reading);
-  void book_zone(const Tick& tick, const ZoneReading& reading, std::vector<Error>& problems);
-  void divide(const Tick& tick, HostZoneRecord& zone, Microjoules delta, Nanoseconds interval);
+  /// What is kept of a zone beside its record, at the same index.
+  struct ZoneState {
+    ZoneCounter counter;
+    Backlog backlog;
+  };
+  /// What a piece of energy is divided by.
+  struct Loads {
+    std::uint64_t busy_ns;
+    Nanoseconds length;
+    const std::vector<VmTick>& vms;
+    bool is_plain;  ///< one whole tick whose busy time is known: fit to learn from
+  };
+
+  std::vector<std::size_t> place_zones(const std::vector<ZoneReading>& zones,
+                                       std::vector<Error>& problems);
+  Nanoseconds take_suspend(const Tick& tick);
+  void book_zone(const Tick& tick, const ZoneReading& reading, std::size_t index, Nanoseconds suspended,
+                 std::vector<Error>& problems);
+  void book_step(const Tick& tick, std::size_t index, const ZoneStep& step);
+  void book_gap(HostZoneRecord& zone, const ZoneStep& step);
+  void divide(const Loads& loads, HostZoneRecord& zone, const ZoneStep& step, Nanoseconds now);
+  void finish_gaps(const Tick& tick, Nanoseconds suspended);
+  /// The idle part of a zone's energy, and learning from it for later ticks.
+  Microjoules idle_part(HostZoneRecord& zone, const ZoneStep& step, const Loads& loads);
+  [[nodiscard]] std::uint64_t milli_cpus(std::uint32_t package) const;
+  [[nodiscard]] VmLoad load_of(const VmTick& vm, std::uint32_t package) const;
+  /// Thousandths of vCPUs of the VM per virtual socket of the guest on `package`.
+  [[nodiscard]] std::vector<std::uint64_t> reserved(const VmTick& vm, std::uint32_t package) const;
   void finish_vm(const Tick& tick, const VmTick& vm_tick);
 
   AccountOptions options_;
+  IdleBook idle_;
   HostRecord host_;
   std::vector<std::uint32_t> packages_{0};
+  std::map<std::uint32_t, std::uint64_t> milli_cpus_;  ///< by package
   std::map<Uuid, VmRecord> vms_;
-  std::map<std::string, Nanoseconds> zone_taken_;  ///< time of each zone's last good reading
+  std::vector<ZoneState> states_;
+  /// What gaps the present tick brought, per domain: the most of any zone.
+  std::array<DomainQuality, virtual_domains.size()> tick_gaps_{};
 };
 
 }  // namespace vpowercap

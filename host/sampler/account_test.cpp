@@ -142,7 +142,9 @@ TEST_F(Books, FewerSocketsAfterAPowerCycleLoseNoEnergy) {
 RC_GTEST_PROP(Account, VmsAndRemainderMakeUpTheZonesAndNothingGoesBack, ()) {
   const auto policy =
       *rc::gen::element(IdlePolicy::reserved, IdlePolicy::usage, IdlePolicy::equal, IdlePolicy::none);
-  Account account{AccountOptions{.policy = policy, .idle_uw = {9'000'000, 0, 0, 2'000'000}}};
+  constexpr std::uint64_t bound_uw = 5'000'000'000;
+  Account account{AccountOptions{
+      .policy = policy, .idle_uw = {9'000'000, 0, 0, 2'000'000}, .max_zone_uw = bound_uw}};
   account.describe_host(Method::rapl, 4, {0, 1});
   struct Zone {
     std::string id;
@@ -154,7 +156,7 @@ RC_GTEST_PROP(Account, VmsAndRemainderMakeUpTheZonesAndNothingGoesBack, ()) {
   std::vector<Zone> zones{{"intel-rapl:0", EnergyDomain::package, 0, 0, 0},
                           {"intel-rapl:0:0", EnergyDomain::dram, 0, 0, 0},
                           {"intel-rapl:1", EnergyDomain::package, 1, 0, 0}};
-  constexpr std::uint64_t range = 500'000'000;
+  constexpr std::uint64_t range = 20'000'000'000;  // 4 s at the bound
   std::map<Uuid, VmRecord> before;
   std::set<std::uint8_t> alive;
   Nanoseconds now = 100s;
@@ -172,7 +174,8 @@ RC_GTEST_PROP(Account, VmsAndRemainderMakeUpTheZonesAndNothingGoesBack, ()) {
     }
     Tick tick{.now = now};
     for (auto& zone : zones) {
-      const auto energy = t == 0 ? 0 : *rc::gen::inRange<std::uint64_t>(0, range);
+      const auto most = energy_of(bound_uw, length).count;
+      const auto energy = t == 0 ? 0 : *rc::gen::inRange<std::uint64_t>(1, most);
       zone.raw = (zone.raw + energy) % range;
       zone.all += energy;
       tick.zones.push_back({zone.id, "z", zone.domain, zone.package, range, zone.raw, now});

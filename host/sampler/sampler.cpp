@@ -14,7 +14,10 @@ Sampler::Sampler(SamplerOptions options, std::unique_ptr<EnergySource> source, L
       source_(std::move(source)),
       ledger_(std::move(ledger)),
       problems_(std::move(problems)),
-      account_(options_.account) {
+      account_(with_tick(options_.account)),
+      meters_({options_.proc_root, options_.sysfs_root}, options_.libvirt_pid_dir, problems_),
+      weights_(options_.account.weights) {
+  account_.restore_idle(options_.idle);
   refresh_cpus();
   if (!ledger_.took_over()) return;
   const auto host = ledger_.host();
@@ -25,74 +28,78 @@ Sampler::Sampler(SamplerOptions options, std::unique_ptr<EnergySource> source, L
   }
   for (const auto& vm : vms) {
     if (vm.state != VmState::running || vm.pid == 0) continue;
-    marks_[vm.uuid] = vm.work_mark_ns;
     VmDescription known{.uuid = vm.uuid,
                         .name = std::string(vm.name.view()),
                         .pid = vm.pid,
                         .pid_start_ticks = vm.pid_start_ticks};
-    known.topology = {vm.vcpus, vm.guest_sockets};
+    known.topology = {vm.vcpus, vm.guest_sockets, vm.owned_vcpus};
     known.settings = {vm.grid_ns, vm.quantum_uj, vm.max_energy_range_uj, vm.energy_mode, vm.topology};
-    follow(known, last_tick_);
+    account_.admit(known, last_tick_);
+    resumed_.push_back({std::move(known), {vm.work_mark_ns, vm.work_source}});
   }
+}
+
+AccountOptions Sampler::with_tick(AccountOptions options) const {
+  options.tick = options_.tick;
+  return options;
 }
 
 void Sampler::set_vms(std::vector<VmDescription> vms) {
   const std::lock_guard lock(mutex_);
   news_ = std::move(vms);
+  meters_.poke();
 }
 
 void Sampler::expect(VmDescription vm) {
   const std::lock_guard lock(mutex_);
   if (expected_.size() < max_vms) expected_.push_back(std::move(vm));
+  meters_.poke();
 }
 
 void Sampler::set_account_options(const AccountOptions& options) {
   const std::lock_guard lock(mutex_);
-  new_options_ = options;
+  new_options_ = with_tick(options);
 }
 
-void Sampler::follow(const VmDescription& vm, Nanoseconds now) {
-  const auto known = meters_.find(vm.uuid);
-  if (known != meters_.end() && known->second.vm().pid == vm.pid &&
-      known->second.vm().pid_start_ticks == vm.pid_start_ticks) {
-    known->second.describe(vm);
+Span Sampler::span_to(Nanoseconds now, Nanoseconds since_boot) const {
+  return {last_tick_ == Nanoseconds(0) ? Nanoseconds(0) : now - last_tick_, since_boot, false, &cpus_};
+}
+
+void Sampler::follow(const VmDescription& vm, Nanoseconds now, const Span& span) {
+  const auto followed = meters_.follow(vm, std::nullopt, span);
+  if (followed) {
     account_.admit(vm, now);
-    return;
-  }
-  if (known != meters_.end()) meters_.erase(known);
-  auto meter = VmMeter::open(options_.proc_root, vm);
-  if (!meter) {
-    problems_(meter.error());
+  } else if (!meters_.has_last_work(
+                 vm.uuid)) {  // else it has just ended, its last work is to be booked
+    problems_(followed.error());
     account_.stop(vm.uuid, now);
-    return;
   }
-  account_.admit(vm, now);
-  meters_.emplace(vm.uuid, std::move(*meter));
 }
 
-void Sampler::take_news(Nanoseconds now) {
+void Sampler::take_news(Nanoseconds now, const Span& span) {
+  // Their work since is counted from the mark on; one whose process is gone has stopped.
+  for (const auto& [vm, mark] : std::exchange(resumed_, {}))
+    if (!meters_.follow(vm, mark, span)) account_.stop(vm.uuid, now);
   std::optional<std::vector<VmDescription>> news;
   std::vector<VmDescription> expected;
   {
     const std::lock_guard lock(mutex_);
     news = std::exchange(news_, std::nullopt);
     expected = std::exchange(expected_, {});
+    if (new_options_) weights_ = new_options_->weights;
     if (new_options_) account_.set_options(*std::exchange(new_options_, std::nullopt));
   }
   for (const auto& vm : expected)
-    if (!meters_.contains(vm.uuid)) account_.admit(vm, now);
+    if (!meters_.follows(vm.uuid)) account_.admit(vm, now);
   if (!news) return;
   std::set<Uuid> listed;
   for (const auto& vm : *news) {
     listed.insert(vm.uuid);
-    if (vm.pid != 0) follow(vm, now);
-    else if (!meters_.contains(vm.uuid)) account_.admit(vm, now);  // its process is yet to come
+    if (vm.pid != 0) follow(vm, now, span);
+    else if (!meters_.follows(vm.uuid)) account_.admit(vm, now);  // its process is yet to come
   }
-  std::erase_if(meters_, [&](const auto& entry) {
-    if (listed.contains(entry.first)) return false;
-    account_.stop(entry.first, now);
-    return true;
-  });
+  for (const auto& uuid : meters_.all())
+    if (!listed.contains(uuid)) meters_.leave(uuid, span);
 }
 
 void Sampler::refresh_cpus() {
@@ -103,24 +110,33 @@ void Sampler::refresh_cpus() {
   }
   cpus_ = std::move(*cpus);
   std::set<std::uint32_t> packages;
-  for (const auto& [cpu, package] : cpus_.package_of) packages.insert(package);
+  std::map<std::uint32_t, std::uint32_t> cpus_in;
+  for (const auto& [cpu, package] : cpus_.package_of) {
+    packages.insert(package);
+    ++cpus_in[package];
+  }
   account_.describe_host(source_->method(), static_cast<std::uint32_t>(cpus_.package_of.size()),
-                         {packages.begin(), packages.end()});
+                         {packages.begin(), packages.end()}, cpus_in);
 }
 
-void Sampler::measure_busy(Tick& tick) {
+CpuWeights Sampler::measure_busy(Tick& tick, const Span& span) {
   const auto now = read_cpu_busy_ns(options_.proc_root);
   if (!now) {
     problems_(now.error());
-    return;
+    return {};
   }
-  if (now->size() != cpus_.package_of.size()) refresh_cpus();
+  const bool same_cpus =
+      std::equal(now->begin(), now->end(), cpus_.package_of.begin(), cpus_.package_of.end(),
+                 [](const auto& a, const auto& b) { return a.first == b.first; });
+  if (!same_cpus) refresh_cpus();
+  CpuBusy busy;
   for (const auto& [cpu, ns] : *now) {
-    const auto package = cpus_.package(cpu);
-    tick.busy_mark_ns[package] += ns;
+    tick.busy_mark_ns[cpus_.package(cpu)] += ns;
     const auto last = last_busy_ns_.find(cpu);
-    if (last != last_busy_ns_.end() && ns > last->second) tick.busy_ns[package] += ns - last->second;
+    if (last != last_busy_ns_.end()) busy[cpu] = ns > last->second ? ns - last->second : 0;
   }
+  auto weights = cpu_weights(weights_, busy, cpus_.siblings, span.length);
+  for (const auto& [cpu, ns] : busy) tick.busy_ns[cpus_.package(cpu)] += weighed(ns, cpu, weights);
   const bool took_over = last_busy_ns_.empty() && account_.host().tick > 0;
   if (took_over)
     for (const auto& [package, ns] : tick.busy_mark_ns) {
@@ -128,41 +144,61 @@ void Sampler::measure_busy(Tick& tick) {
       tick.busy_ns[package] = ns > mark ? ns - mark : 0;
     }
   last_busy_ns_ = *now;
+  return weights;
 }
 
-std::vector<VmTick> Sampler::measure_vms(Nanoseconds now, Nanoseconds since_boot) {
-  std::vector<VmTick> ticks;
-  const auto interval = last_tick_ == Nanoseconds(0) ? Nanoseconds(0) : now - last_tick_;
-  for (auto entry = meters_.begin(); entry != meters_.end();) {
-    std::optional<std::uint64_t> mark;
-    if (const auto found = marks_.find(entry->first); found != marks_.end()) {
-      mark = found->second;
-      marks_.erase(found);
+/// Puts the VMs' work into the tick, by package. Returns who has ended in it.
+std::vector<Uuid> Sampler::add_work(Tick& tick, std::vector<VmSample> samples,
+                                    const CpuWeights& weights) {
+  std::vector<Uuid> ended;
+  for (auto& sample : samples) {
+    auto& vm = sample.tick;
+    for (const auto& [cpu, work] : sample.by_cpu) {
+      auto& package = vm.work[cpus_.package(cpu)];
+      const auto counted = weighed(work.total_ns, cpu, weights);
+      package.total_ns += counted;
+      vm.weighed_off_ns += work.total_ns - counted;
+      package.socket_ns.resize(std::max(package.socket_ns.size(), work.socket_ns.size()), 0);
+      for (std::size_t i = 0; i < work.socket_ns.size(); ++i)
+        package.socket_ns[i] += weighed(work.socket_ns[i], cpu, weights);
     }
-    auto tick = entry->second.measure(interval, since_boot, mark, cpus_);
-    for (const auto& problem : entry->second.take_problems()) problems_(problem);
-    if (tick) {
-      ticks.push_back(std::move(*tick));
-      ++entry;
-    } else {
-      if (tick.error().code != ESRCH) problems_(tick.error());
-      account_.stop(entry->first, now);
-      entry = meters_.erase(entry);
-    }
+    if (sample.has_ended) ended.push_back(vm.uuid);
+    tick.vms.push_back(std::move(vm));
   }
-  return ticks;
+  return ended;
+}
+
+void Sampler::attend(Nanoseconds now, Nanoseconds since_boot) {
+  const auto span = span_to(now, since_boot);
+  meters_.attend(span);
+  take_news(now, span);
 }
 
 void Sampler::tick(Nanoseconds now, Nanoseconds since_boot) {
-  take_news(now);
-  Tick tick{.now = now};
-  tick.vms = measure_vms(now, since_boot);
-  measure_busy(tick);
+  const auto span = span_to(now, since_boot);
+  meters_.attend(span);
+  take_news(now, span);
+  Tick tick{.now = now, .boot_offset = since_boot - now};
+  auto samples = meters_.measure(span);
+  const auto weights = measure_busy(tick, span);
+  const auto ended = add_work(tick, std::move(samples), weights);
   tick.zones = source_->sample();
   for (const auto& problem : source_->take_problems()) problems_(problem);
-  for (const auto& problem : account_.book(tick)) problems_(problem);
+  for (const auto& problem : book(tick)) problems_(problem);
+  for (const auto& uuid : ended)  // unless it is about to start again
+    if (account_.vms().at(uuid).state == VmState::running) account_.stop(uuid, now);
   last_tick_ = now;
   write_ledger(now);
+}
+
+std::vector<Error> Sampler::book(const Tick& tick) {
+  const std::lock_guard lock(mutex_);
+  return account_.book(tick);
+}
+
+IdleLearner::Memory Sampler::idle_memory() {
+  const std::lock_guard lock(mutex_);
+  return account_.idle_memory();
 }
 
 void Sampler::write_ledger(Nanoseconds now) {

@@ -16,7 +16,7 @@
 #include "common/procs/cpus.hpp"
 #include "host/rapl/energy_source.hpp"
 #include "host/sampler/account.hpp"
-#include "host/sampler/vm_meter.hpp"
+#include "host/sampler/vm_meters.hpp"
 
 namespace vpowercap {
 
@@ -25,6 +25,8 @@ struct SamplerOptions {
   std::string sysfs_root = "/sys";
   Nanoseconds tick{std::chrono::seconds(1)};
   AccountOptions account;
+  IdleLearner::Memory idle;                           ///< idle power learned earlier
+  std::string libvirt_pid_dir = "/run/libvirt/qemu";  ///< names helper processes; empty: none
 };
 
 /// Drives the books. tick() is called by one thread; the setters by any.
@@ -36,25 +38,39 @@ class Sampler {
   Sampler(SamplerOptions options, std::unique_ptr<EnergySource> source, LedgerWriter ledger,
           Problems problems);
 
-  /// All running VMs, as the hypervisor has just listed them. Takes effect at the next tick.
+  /// All running VMs, as the hypervisor has just listed them. Takes effect at attend() or the next
+  /// tick.
   void set_vms(std::vector<VmDescription> vms);
   /// A VM that is about to start: gets its slot and tree at the next tick, before it has a process.
   void expect(VmDescription vm);
   /// Books by other rules from the next tick on.
   void set_account_options(const AccountOptions& options);
 
+  /// What is learned of idle power so far, to be kept for a later Sampler.
+  IdleLearner::Memory idle_memory();
+
   /// Measures and books one tick and writes it to the ledger. `now` is CLOCK_MONOTONIC, `since_boot`
   /// CLOCK_BOOTTIME, both at the call.
   void tick(Nanoseconds now, Nanoseconds since_boot);
+
+  /// Readable when there is something that should not wait for the next tick: VMs listed anew,
+  /// processes that have ended. Thread-safe.
+  [[nodiscard]] int event_fd() const { return meters_.event_fd(); }
+  /// Sees to that: begins to follow new VMs and reads the last work of those that have ended, which is
+  /// booked at the next tick. Times as for tick(); called by the same thread.
+  void attend(Nanoseconds now, Nanoseconds since_boot);
 
   /// Counters of what was booked last, for questions of the command line. Only between ticks.
   [[nodiscard]] const Account& account() const { return account_; }
 
  private:
-  void take_news(Nanoseconds now);
-  void follow(const VmDescription& vm, Nanoseconds now);
-  void measure_busy(Tick& tick);
-  std::vector<VmTick> measure_vms(Nanoseconds now, Nanoseconds since_boot);
+  [[nodiscard]] AccountOptions with_tick(AccountOptions options) const;
+  std::vector<Error> book(const Tick& tick);
+  [[nodiscard]] Span span_to(Nanoseconds now, Nanoseconds since_boot) const;
+  void take_news(Nanoseconds now, const Span& span);
+  void follow(const VmDescription& vm, Nanoseconds now, const Span& span);
+  CpuWeights measure_busy(Tick& tick, const Span& span);
+  std::vector<Uuid> add_work(Tick& tick, std::vector<VmSample> samples, const CpuWeights& weights);
   void refresh_cpus();
   void write_ledger(Nanoseconds now);
 
@@ -66,9 +82,10 @@ class Sampler {
   CpuMap cpus_;
   Nanoseconds last_tick_{0};
   std::map<std::uint32_t, std::uint64_t> last_busy_ns_;  ///< by CPU
-  std::map<Uuid, VmMeter> meters_;
-  std::map<Uuid, std::uint64_t> marks_;  ///< raw work noted by an earlier writer
-  std::mutex mutex_;                     ///< guards the three below
+  VmMeters meters_;
+  std::vector<std::pair<VmDescription, WorkMark>> resumed_;  ///< VMs of an earlier writer
+  PackageWeights weights_;
+  std::mutex mutex_;  ///< guards the three below, and the books while a tick is booked
   std::optional<std::vector<VmDescription>> news_;
   std::vector<VmDescription> expected_;
   std::optional<AccountOptions> new_options_;

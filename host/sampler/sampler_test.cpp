@@ -148,6 +148,29 @@ TEST_F(SamplerOf, ARestartCountsTheGapForTheSameProcess) {
   EXPECT_EQ(record().name.view(), "web");
 }
 
+TEST_F(SamplerOf, ASuspendBringsNoSpike) {
+  tick(1'000'000);
+  tick(41'000'000);
+  since_boot += 600s;
+  tick(900'000'000);
+  tick(930'000'000);
+  const auto host = LedgerReader::open(dir.path("ledger"))->host();
+  EXPECT_EQ(host->zones[0].energy_uj, 70'000'000u);
+  EXPECT_EQ(host->zones[0].gaps, 1u);
+  EXPECT_EQ(host->zones[0].lost_ns, 601'000'000'000u);
+}
+
+TEST_F(SamplerOf, ACpuThatTakesAnothersPlaceIsSeen) {
+  tick(1'000'000);
+  dir.write("sys/devices/system/cpu/cpu1/online", "0\n");
+  dir.write("sys/devices/system/cpu/cpu4/topology/physical_package_id", "1\n");
+  dir.write("proc/stat", "cpu 0 0 0 0\ncpu0 0 0 0 0 0 0 0 0 0 0\ncpu4 0 0 0 0 0 0 0 0 0 0\n");
+  tick(2'000'000);
+  const auto host = LedgerReader::open(dir.path("ledger"))->host();
+  EXPECT_EQ(host->packages, 2u);
+  EXPECT_EQ(host->cpus, 2u);
+}
+
 TEST_F(SamplerOf, AnExpectedVmHasATreeBeforeItRuns) {
   sampler->expect({.uuid = uuid, .name = "web", .state = VmState::starting});
   tick(1'000'000);

@@ -20,6 +20,14 @@ void fold_into_first_socket(VmRecord& record, std::uint32_t new_sockets) {
   }
 }
 
+/// One value per socket shown; sockets that are not shown count with the last.
+std::vector<std::uint64_t> folded(std::span<const std::uint64_t> by_guest_socket, std::size_t sockets) {
+  std::vector<std::uint64_t> sums(sockets, 0);
+  for (std::size_t i = 0; i < by_guest_socket.size(); ++i)
+    sums[std::min(i, sockets - 1)] += by_guest_socket[i];
+  return sums;
+}
+
 }  // namespace
 
 void describe_vm(VmRecord& record, const VmDescription& vm, const HostRecord& host) {
@@ -30,6 +38,7 @@ void describe_vm(VmRecord& record, const VmDescription& vm, const HostRecord& ho
   record.state = vm.state;
   record.method = host.method;
   record.vcpus = vm.topology.vcpus;
+  record.owned_vcpus = vm.topology.owned();
   record.sockets = sockets;
   record.guest_sockets = vm.topology.sockets;
   record.energy_mode = vm.settings.energy_mode;
@@ -46,17 +55,17 @@ void describe_vm(VmRecord& record, const VmDescription& vm, const HostRecord& ho
 }
 
 void book_share(VmRecord& record, EnergyDomain domain, const Share& share,
-                std::span<const std::uint64_t> socket_work_ns, std::uint32_t host_package) {
-  std::vector<std::uint64_t> work(std::max(1u, record.sockets), 0);
+                std::span<const std::uint64_t> socket_work_ns,
+                std::span<const std::uint64_t> socket_vcpus, std::uint32_t host_package) {
   if (record.topology == TopologyView::host && record.sockets > 1) {
     auto& zone = record.zone(std::min(host_package, record.sockets - 1), domain);
     zone.idle_uj += share.idle.count;
     zone.dynamic_uj += share.dynamic.count;
     return;
   }
-  for (std::size_t i = 0; i < socket_work_ns.size(); ++i)
-    work[std::min(i, work.size() - 1)] += socket_work_ns[i];
-  const auto shares = spread_over_sockets(share, work);
+  const std::size_t sockets = std::max(1u, record.sockets);
+  const auto shares =
+      spread_over_sockets(share, folded(socket_work_ns, sockets), folded(socket_vcpus, sockets));
   for (std::uint32_t socket = 0; socket < shares.size(); ++socket) {
     record.zone(socket, domain).idle_uj += shares[socket].idle.count;
     record.zone(socket, domain).dynamic_uj += shares[socket].dynamic.count;

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import unittest
 
@@ -37,6 +38,7 @@ class Host:
             topology = self.root / f"sys/devices/system/cpu/cpu{cpu}/topology"
             topology.mkdir(parents=True)
             (topology / "physical_package_id").write_text("0\n")
+        self.extra = []
         self.process = None
 
     def zone(self, number: int) -> pathlib.Path:
@@ -48,12 +50,13 @@ class Host:
 
     def arguments(self, *extra: str) -> list[str]:
         return [DAEMON, "--config", str(self.config), "--sysfs-root", str(self.root / "sys"), "--run-dir",
-                str(self.run_dir), "--libvirt-uri", "", "--group", "", "--tick", "0.1", *extra]
+                str(self.run_dir), "--libvirt-uri", "", "--group", "", "--tick", "0.1", "--state-dir",
+                str(self.root / "state"), *extra]
 
     def start(self) -> None:
         before = self.log().count("ledger")
         with open(self.log_path, "ab") as log:
-            self.process = subprocess.Popen(self.arguments(), stderr=log, stdout=log)
+            self.process = subprocess.Popen(self.arguments(*self.extra), stderr=log, stdout=log)
         self.wait_for(lambda: self.log().count("ledger") > before, "the daemon to start")
         self.wait_for(lambda: self.list().returncode == 0, "the ledger")
 
@@ -74,6 +77,16 @@ class Host:
     def advance(self, number: int, joules: float) -> None:
         path = self.zone(number) / "energy_uj"
         path.write_text(f"{int(path.read_text()) + int(joules * 1e6)}\n")
+
+    def keep_drawing(self, number: int, stop: threading.Event) -> None:
+        """Counts up without ever showing half a number, as a kernel does."""
+        path = self.zone(number) / "energy_uj"
+        value = 100_000_000
+        path.write_text(f"{value}\n")
+        with open(path, "r+b", buffering=0) as counter:
+            while not stop.wait(0.01):
+                value += 100_000
+                os.pwrite(counter.fileno(), b"%d\n" % value, 0)
 
     def wait_for(self, condition, what: str) -> None:
         deadline = time.monotonic() + 20
@@ -156,6 +169,45 @@ class Daemon(unittest.TestCase):
         host.start()
         self.assertIn("going on with the counters", host.log())
         self.expect_joules(0, 17)
+
+    def idle_of_host(self) -> dict:
+        shown = subprocess.run([COMMAND, "--run-dir", str(self.host.run_dir), "--json", "show", "--host"],
+                               capture_output=True, text=True, check=True)
+        return json.loads(shown.stdout)["zones"][0]["idle"]
+
+    def test_learned_idle_power_outlives_the_daemon(self):
+        host = self.host
+        proc = host.root / "proc"
+        proc.mkdir()
+        (proc / "stat").write_text("cpu 0 0 0 0\n" +
+                                   "".join(f"cpu{cpu} 0 0 0 0\n" for cpu in range(os.cpu_count() or 1)))
+        host.extra = ["--proc-root", str(proc)]
+        host.start()
+        self.assertEqual("none", self.idle_of_host()["method"])
+
+        stop = threading.Event()
+        pump = threading.Thread(target=host.keep_drawing, args=(0, stop))
+        pump.start()
+        self.addCleanup(pump.join)
+        self.addCleanup(stop.set)
+
+        def learns():
+            return self.idle_of_host()["method"] == "learned"
+        host.wait_for(learns, "idle power to be learned")
+        self.assertEqual("low", self.idle_of_host()["confidence"])
+        self.assertEqual(0, host.stop())
+        kept = host.root / "state/idle.json"
+        self.assertIn("intel-rapl:0 package-0", kept.read_text())
+
+        host.start()
+        host.wait_for(lambda: self.idle_of_host()["samples"] > 0, "the learned idle power to be there again")
+        self.assertEqual("learned", self.idle_of_host()["method"])
+        self.assertEqual(0, host.stop())
+
+        kept.write_text("{ broken")
+        host.start()
+        self.assertEqual(1, host.log().count(f"{kept} does not hold"), host.log())
+        host.wait_for(learns, "idle power to be learned anew")
 
     def test_a_second_daemon_is_refused(self):
         self.host.start()

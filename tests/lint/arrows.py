@@ -51,7 +51,7 @@ FOREIGN = {
     r"spdlog/.*": ["common/log"],
     r"prometheus/.*": ["guest/agent"],
     r"pugixml\.hpp": ["host/hypervisor", "host/wiring"],
-    r"nlohmann/.*": ["host/ctl", "guest/agent", "guest/mount"],
+    r"nlohmann/.*": ["host/ctl", "host/sampler", "guest/agent", "guest/mount"],
     r"curses\.h": ["host/ctl"],
     r"systemd/.*": ["host/daemon", "fuse-fs/session", "fuse-fs/mount"],
 }
@@ -66,7 +66,7 @@ def room_of(path: str) -> str:
 
 def check_includes(path: str, text: str) -> list[str]:
     room = room_of(path)
-    is_test = path.endswith("_test.cpp") or path.split("/")[-1].startswith(("fake_", "test_"))
+    is_test = path.endswith(("_test.cpp", "_test.hpp")) or path.split("/")[-1].startswith(("fake_", "test_"))
     problems = []
     if room not in ARROWS:
         return [f"{path}: room {room} is not in the table of tests/lint/arrows.py"]

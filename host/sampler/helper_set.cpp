@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+// Following of helper processes.
+#include "host/sampler/helper_set.hpp"
+
+#include <fcntl.h>
+
+#include <array>
+
+#include "common/base/file.hpp"
+#include "common/procs/process_files.hpp"
+
+namespace vpowercap {
+namespace {
+
+std::uint64_t sum_of(const VmProcess& process, const std::vector<ThreadWork>& threads) {
+  std::uint64_t sum = process.ended_ns();
+  for (const auto& thread : threads) sum += thread.run_ns;
+  return sum;
+}
+
+}  // namespace
+
+std::vector<Piece> HelperSet::adopt(const std::string& proc_root, const std::vector<ProcessId>& found,
+                                    std::uint64_t counts_after) {
+  std::vector<Piece> old;
+  for (const auto& id : found) {
+    const auto known = helpers_.find(id.pid);
+    if (known != helpers_.end() && known->second.id == id) continue;
+    if (known != helpers_.end()) helpers_.erase(known);
+    auto process = VmProcess::open(proc_root, id.pid, id.start_ticks);
+    if (!process) continue;
+    auto cgroup = open_at(AT_FDCWD, process_directory(proc_root, id.pid) + "/cgroup", O_RDONLY);
+    Helper helper{id, std::move(*process), cgroup ? std::move(*cgroup) : UniqueFd()};
+    if (id.start_ticks < counts_after) {
+      const auto threads = helper.process.sample();
+      if (!threads) continue;
+      helper.last_ns = sum_of(helper.process, *threads);
+      for (const auto& thread : *threads) old.push_back({id.pid, thread});
+    }
+    helpers_.emplace(id.pid, std::move(helper));
+  }
+  return old;
+}
+
+bool HelperSet::is_inside(const Helper& helper, const VmCgroup* group) {
+  if (group == nullptr) return false;
+  std::array<char, 16384> buffer;
+  const auto text = helper.cgroup ? pread_whole(helper.cgroup.get(), buffer) : std::string_view();
+  // One that does not say is taken as counted: nobody pays for the same work twice.
+  return !text || text->empty() || group->holds(std::string(*text));
+}
+
+HelperWork HelperSet::sample(const VmCgroup* group) {
+  HelperWork work;
+  for (auto at = helpers_.begin(); at != helpers_.end();) {
+    auto& helper = at->second;
+    const bool inside = is_inside(helper, group);
+    const auto threads = helper.process.sample();
+    if (!threads && threads.error().code == ESRCH) {
+      at = helpers_.erase(at);
+      continue;
+    }
+    if (threads) {
+      const auto sum = sum_of(helper.process, *threads);
+      if (!inside && !helper.was_inside) outside_ns_ += sum - helper.last_ns;
+      helper.last_ns = sum;
+      helper.was_inside = inside;
+      for (const auto& thread : *threads)
+        (inside ? work.inside : work.outside).push_back({at->first, thread});
+    }
+    ++at;
+  }
+  work.outside_ns = outside_ns_;
+  return work;
+}
+
+std::vector<Error> HelperSet::take_problems() {
+  std::vector<Error> problems;
+  for (auto& [pid, helper] : helpers_)
+    for (auto& problem : helper.process.take_problems()) problems.push_back(std::move(problem));
+  return problems;
+}
+
+}  // namespace vpowercap

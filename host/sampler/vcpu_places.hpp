@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// Where a VM's vCPUs have a right to run: what idle power is reserved by.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "common/base/clock.hpp"
+#include "common/model/vm.hpp"
+#include "common/procs/cpus.hpp"
+#include "common/procs/vm_process.hpp"
+
+namespace vpowercap {
+
+/// Follows the affinity of one process's vCPU threads. A vCPU counts 1000, spread over the packages by
+/// how many of their CPUs it may run on. Not thread-safe.
+class VcpuPlaces {
+ public:
+  /// `task_directory`: the process's directory of threads, "/proc/70/task".
+  explicit VcpuPlaces(std::string task_directory) : task_directory_(std::move(task_directory)) {}
+
+  /// By host package, for each virtual socket: thousandths of vCPUs. Empty when no thread is known as a
+  /// vCPU. A thread's affinity is read at most every 10 s of `now`; one that cannot be read is where it
+  /// was last seen, at first anywhere.
+  std::map<std::uint32_t, std::vector<std::uint64_t>> reserved(const std::vector<ThreadWork>& threads,
+                                                               const VmTopology& topology,
+                                                               const CpuMap& cpus, Nanoseconds now);
+
+ private:
+  using Spread = std::map<std::uint32_t, std::uint64_t>;  ///< thousandths by package
+  struct Place {
+    Spread spread;
+    Nanoseconds read_at{0};
+  };
+  void look(std::int64_t tid, Place& place, const CpuMap& cpus, Nanoseconds now) const;
+
+  std::string task_directory_;
+  std::map<std::int64_t, Place> places_;  ///< by thread
+};
+
+}  // namespace vpowercap
