@@ -12,8 +12,8 @@ import xml.etree.ElementTree as ElementTree
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 SANITIZERS = {
-    "asan": ["-Db_sanitize=address,undefined", "-Db_lundef=false", "-Dbuildtype=debugoptimized"],
-    "tsan": ["-Db_sanitize=thread", "-Db_lundef=false", "-Dbuildtype=debugoptimized"],
+    "asan": ["-Db_sanitize=address,undefined", "-Db_lundef=false", "-Doptimization=1"],
+    "tsan": ["-Db_sanitize=thread", "-Db_lundef=false", "-Doptimization=1"],
 }
 
 
@@ -69,7 +69,7 @@ def promtool() -> dict[str, str]:
 def build(directory: pathlib.Path, options: list[str]) -> bool:
     environment = dict(os.environ, CXX=os.environ.get("CXX", "g++"))
     if not (directory / "build.ninja").exists():
-        if run(["meson", "setup", str(directory), *options], env=environment, stdout=subprocess.DEVNULL) != 0:
+        if run(["meson", "setup", str(directory), "-Dwerror=true", *options], env=environment, stdout=subprocess.DEVNULL) != 0:
             return False
     return run(["ninja", "-C", str(directory), "--quiet"], env=environment) == 0
 

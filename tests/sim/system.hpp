@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// A system under comparison: reads the simulated kernel's files, says what each VM used.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "tests/sim/host.hpp"
+#include "tests/sim/kernel_files.hpp"
+
+namespace vpowercap::sim {
+
+/// What a system says that a VM has used of the packages' energy, in joules.
+struct Estimate {
+  double total_j = 0;
+  double dynamic_j = 0;  ///< without idle, where the system tells the two apart; else the same
+};
+
+/// By index of the process in the host.
+using Estimates = std::map<std::size_t, Estimate>;
+
+/// One of the systems. It sees files and the hypervisor's list of VMs, nothing else of the host.
+class System {
+ public:
+  virtual ~System() = default;
+  [[nodiscard]] virtual std::string name() const = 0;
+  /// When it wants to sample next, in ms of the host's time.
+  [[nodiscard]] virtual std::int64_t next_ms() const = 0;
+  /// A VM has started or ended: what a hypervisor's event says, at the moment it happens.
+  virtual void vm_started(std::size_t vm, const Process& process) = 0;
+  virtual void vm_ended(std::size_t vm) = 0;
+  /// Reads the files; the host's time is `now_ms`, next_ms() or later.
+  virtual void sample(std::int64_t now_ms) = 0;
+  [[nodiscard]] virtual Estimates estimates() const = 0;
+};
+
+/// What a scenario lets the operator of our system configure.
+struct OurSettings {
+  double idle_w = 0;  ///< per package
+  double idle_dram_w = 0;
+};
+
+std::unique_ptr<System> make_vpowercap(const KernelFiles& files, const OurSettings& settings);
+std::unique_ptr<System> make_scaphandre(const KernelFiles& files);
+std::unique_ptr<System> make_qemu_rapl(const KernelFiles& files);
+std::unique_ptr<System> make_kepler(const KernelFiles& files);
+
+}  // namespace vpowercap::sim
