@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The zones that real kinds of machines show.
-#include "host/rapl/layout_fixtures_test.hpp"
 #include "host/rapl/make_source.hpp"
 #include "host/rapl/reading_lines_test.hpp"
+#include "tests/support/powercap_layouts.hpp"
 
 namespace vpowercap {
 namespace {

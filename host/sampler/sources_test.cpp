@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // From a machine's powercap tree to the books: what each layout is booked as.
-#include "host/rapl/layout_fixtures_test.hpp"
 #include "host/rapl/make_source.hpp"
 #include "host/sampler/account.hpp"
+#include "tests/support/powercap_layouts.hpp"
 
 namespace vpowercap {
 namespace {
