@@ -87,7 +87,7 @@ def meson_tests(label: str, directory: pathlib.Path, options: list[str], suites:
                        TSAN_OPTIONS="halt_on_error=1", **promtool())
     suite_words = [word for suite in suites for word in ("--suite", suite)]
     code = run(["meson", "test", "-C", str(directory), "--no-rebuild", "--print-errorlogs",
-                "--timeout-multiplier", "4", *suite_words], env=environment)
+                "--timeout-multiplier", "10", *suite_words], env=environment)
     counts = count_junit(report, label) if report.exists() else Counts()
     if code != 0 and counts.failed == 0:
         counts.failed += 1
