@@ -138,7 +138,7 @@ struct SamplerAtTheEnd : ::testing::Test {
 };
 
 TEST_F(SamplerAtTheEnd, TheLastPartOfATickIsBookedThenTheVmStops) {
-  start(fake.dir.path("proc"), {.policy = IdlePolicy::equal, .idle_uw = {10'000'000}});
+  start(fake.dir.path("proc"), {.policy = IdlePolicy::equal, .idle_uw = {{10'000'000}}});
   fake.process();
   fake.thread(70, "qemu-system-x86", 0);
   fake.in_group(70, fake.group);

@@ -39,6 +39,7 @@ Result<VmMeter> VmMeter::open(const MeterRoots& roots, const VmDescription& vm,
   const auto threads = meter.read();
   if (!threads) return tl::unexpected(threads.error());
   if (total) meter.unseen_ns_ = beyond(*total, meter.seen_ns_);
+  meter.place(*threads, span);
   meter.start(mark, span, *threads);
   return meter;
 }

@@ -232,10 +232,7 @@ RC_GTEST_PROP(MeterLaw, ChargesNoMoreThanAllProcessesDid, (bool has_group)) {
     charged += total(meter->measure({1s, 100s + tick * 1s, is_last}));
     RC_ASSERT(charged <= own + helper);
   }
-  // What no lagging counter hides is charged: at least all that threads alive at the end did.
-  std::uint64_t living = 0;
-  for (const auto& [tid, ns] : run) living += ns;
-  RC_ASSERT(charged >= living);
+  RC_ASSERT(charged + 20 * ms >= own + helper);  // all but what the last counter lagged
 }
 
 }  // namespace
