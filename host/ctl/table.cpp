@@ -14,7 +14,7 @@ namespace {
 double millionth(std::uint64_t value) { return static_cast<double>(value) / 1e6; }
 
 std::string method_label(Method method) {
-  return method == Method::model ? "method model: an estimate from CPU use" : "method rapl";
+  return method == Method::model ? "model: an estimate from CPU use" : "rapl";
 }
 
 std::string staleness(const LedgerView& view) {
@@ -50,7 +50,7 @@ std::string quality_table(const LedgerView& view, const VmRecord& vm) {
 
 std::string list_table(const LedgerView& view, bool by_power) {
   std::string out = staleness(view);
-  out += fmt::format("host {:.2f} W, of it {:.2f} W used by no VM ({})\n\n", millionth(view.power_uw),
+  out += fmt::format("host {:.2f} W, of it {:.2f} W used by no VM (method {})\n\n", millionth(view.power_uw),
                      millionth(view.remainder_power_uw), method_label(view.host.method));
   auto vms = view.vms;
   if (by_power)
