@@ -71,6 +71,22 @@ TEST_F(Books, AVmGetsItsPartAndPowerIsItsRate) {
   EXPECT_EQ(zone().power_uw, 40'000'000u);
 }
 
+TEST_F(Books, ABadZoneTakesNothingFromTheOtherZonesAndTheVms) {
+  now += 1s;
+  raw += 40'000'000;
+  auto bad = package_reading(0, now);
+  bad.id = "intel-rapl:1";
+  bad.package = 1;
+  bad.raw_uj.reset();
+  Tick both{.now = now};
+  both.zones = {bad, package_reading(raw, now)};
+  both.busy_ns = {{0, 1'000'000'000}};
+  both.vms = {worked(1, 250'000'000)};
+  (void)account.book(both);
+  EXPECT_EQ(zone().energy_uj, 40'000'000u);
+  EXPECT_EQ(vm().energy_sum(EnergyDomain::package), 10'000'000u);
+}
+
 TEST_F(Books, PublishedValuesChangeOnlyOnTheGrid) {
   auto slow = vm_of(1);
   slow.settings.grid_ns = 10'000'000'000;
