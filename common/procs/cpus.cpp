@@ -11,6 +11,7 @@
 #include <limits>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string_view>
 
 #include "common/base/file.hpp"
@@ -29,21 +30,25 @@ std::optional<std::uint32_t> parse_cpu(std::string_view name) {
   return cpu;
 }
 
-/// The package of the CPU in `directory`; nullopt when it is offline.
-Result<std::optional<std::uint32_t>> read_package(const std::string& directory) {
-  // The first CPU often has no `online` because it cannot be taken offline.
+/// The first CPU often has no `online` because it cannot be taken offline.
+bool is_offline(const std::string& directory) {
   const auto online = read_file_at(AT_FDCWD, directory + "/online", 64);
-  if (online && *online == "0\n") return std::nullopt;
-  const std::string path = directory + "/topology/physical_package_id";
+  return online && *online == "0\n";
+}
+
+/// The id in the file `name` of the CPU's topology; 0 when there is none.
+Result<std::uint32_t> read_id(const std::string& directory, const std::string& name) {
+  const std::string path = directory + "/topology/" + name;
   const auto text = read_file_at(AT_FDCWD, path, 64);
   if (!text && text.error().code == ENOENT) return 0;
   if (!text) return tl::unexpected(text.error());
   if (text->starts_with('-')) return 0;
-  const auto package = parse_u64(*text);
-  if (!package) return fail(EPROTO, path + " " + package.error().message);
-  if (*package > std::numeric_limits<std::uint32_t>::max())
-    return fail(EPROTO, path + " holds " + std::to_string(*package) + ", which is no package");
-  return static_cast<std::uint32_t>(*package);
+  const auto id = parse_u64(*text);
+  if (!id) return fail(EPROTO, path + " " + id.error().message);
+  if (*id >= std::numeric_limits<std::uint32_t>::max())
+    return fail(EPROTO,
+                path + " holds " + std::to_string(*id) + ", which is no id of a package or die");
+  return static_cast<std::uint32_t>(*id);
 }
 
 /// The CPUs of a kernel list such as "0-3,8". nullopt: not one.
@@ -73,6 +78,13 @@ Result<std::vector<std::uint32_t>> read_siblings(const std::string& directory, s
   if (!cpus) return fail(EPROTO, path + " holds no list of CPUs");
   std::erase(*cpus, cpu);
   return std::move(*cpus);
+}
+
+void forget_single_dies(CpuMap& map) {
+  std::map<std::uint32_t, std::set<std::uint32_t>> dies;
+  for (const auto& [cpu, die] : map.die_of) dies[map.package(cpu)].insert(die);
+  std::erase_if(map.die_of,
+                [&](const auto& entry) { return dies[map.package(entry.first)].size() == 1; });
 }
 
 /// Sum of the busy fields of one line of /proc/stat, behind its "cpuN ", in clock ticks.
@@ -118,16 +130,21 @@ Result<CpuMap> read_cpu_map(const std::string& sysfs_root) {
     if (entry == nullptr) break;
     const auto cpu = parse_cpu(entry->d_name);
     if (!cpu) continue;
-    const auto package = read_package(path + "/" + entry->d_name);
+    const auto at = path + "/" + entry->d_name;
+    if (is_offline(at)) continue;
+    const auto package = read_id(at, "physical_package_id");
     if (!package) return tl::unexpected(package.error());
-    if (!*package) continue;
-    map.package_of[*cpu] = **package;
-    auto siblings = read_siblings(path + "/" + entry->d_name, *cpu);
+    map.package_of[*cpu] = *package;
+    const auto die = read_id(at, "die_id");
+    if (!die) return tl::unexpected(die.error());
+    map.die_of[*cpu] = *die;
+    auto siblings = read_siblings(at, *cpu);
     if (!siblings) return tl::unexpected(siblings.error());
     if (!siblings->empty()) map.siblings[*cpu] = std::move(*siblings);
   }
   if (errno != 0) return fail_errno(errno, "cannot list all of " + path);
   if (map.package_of.empty()) return fail(ENOENT, path + " shows no online CPU");
+  forget_single_dies(map);
   return map;
 }
 

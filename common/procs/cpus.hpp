@@ -16,16 +16,18 @@ struct CpuMap {
   std::map<std::uint32_t, std::uint32_t> package_of;  ///< CPU number to physical_package_id
   /// The other hardware threads of a CPU's core; a CPU without any is not in it.
   std::map<std::uint32_t, std::vector<std::uint32_t>> siblings;
+  /// CPU number to die_id, of the CPUs of packages that have several dies.
+  std::map<std::uint32_t, std::uint32_t> die_of;
 
   /// Package of a CPU; 0 for one unknown.
   [[nodiscard]] std::uint32_t package(std::uint32_t cpu) const;
   [[nodiscard]] std::uint32_t cpus_in(std::uint32_t package) const;
 };
 
-/// Reads physical_package_id and thread_siblings_list of devices/system/cpu/cpu*/topology below
-/// `sysfs_root`. A negative or absent id counts as package 0; without a list a CPU has no siblings.
-/// CPUs whose `online` file says 0 are left out. Errors: ENOENT when there are no CPUs to be seen;
-/// EPROTO naming a malformed file.
+/// Reads physical_package_id, die_id and thread_siblings_list of devices/system/cpu/cpu*/topology below
+/// `sysfs_root`. A negative or absent id counts as 0 (kernels before 5.2 have no die_id); without a
+/// list a CPU has no siblings. CPUs whose `online` file says 0 are left out. Errors: ENOENT when there
+/// are no CPUs to be seen; EPROTO naming a malformed file.
 Result<CpuMap> read_cpu_map(const std::string& sysfs_root);
 
 /// Busy time of each CPU since boot in ns: user + nice + system + irq + softirq + steal of `stat` below

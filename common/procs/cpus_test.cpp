@@ -45,6 +45,26 @@ TEST(ReadCpuMap, CountsNegativeAndAbsentIdsAsPackageZero) {
   EXPECT_EQ(map->cpus_in(0), 2u);
 }
 
+TEST(ReadCpuMap, KnowsTheDiesOfPackagesThatHaveSeveral) {
+  const TempDir dir;
+  const auto cpu = [&](const std::string& number, const char* package, const char* die) {
+    dir.write(package_file("cpu" + number), package);
+    dir.write("devices/system/cpu/cpu" + number + "/topology/die_id", die);
+  };
+  cpu("0", "0\n", "0\n");
+  cpu("1", "0\n", "3\n");
+  cpu("2", "1\n", "5\n");
+  cpu("3", "1\n", "5\n");
+  cpu("4", "2\n", "-1\n");
+  const auto map = read_cpu_map(dir.path());
+  ASSERT_TRUE(map) << map.error().message;
+  EXPECT_EQ(map->die_of, (std::map<std::uint32_t, std::uint32_t>{{0, 0}, {1, 3}}));
+  cpu("1", "0\n", "one\n");
+  const auto broken = read_cpu_map(dir.path());
+  ASSERT_FALSE(broken);
+  EXPECT_NE(broken.error().message.find("cpu1/topology/die_id"), std::string::npos);
+}
+
 TEST(ReadCpuMap, FindsTheSiblingsOfEachCpu) {
   const TempDir dir;
   for (const std::string cpu : {"0", "1", "4", "5", "6"}) dir.write(package_file("cpu" + cpu), "0\n");

@@ -27,6 +27,8 @@ struct ZoneReading {
   std::uint64_t power_bound_uw = 0;
   /// Shown as the host's, never divided over VMs: psys, and AMD's core, which is one core's counter.
   bool is_host_only = false;
+  /// It counts the die `die` alone; else its whole package.
+  bool is_one_die = false;
 };
 
 /// A source of energy readings. Not thread-safe.

@@ -3,6 +3,7 @@
 #include "host/rapl/mirror_filter.hpp"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "common/units/microjoules.hpp"
@@ -61,11 +62,16 @@ void MirrorFilter::apply(std::vector<ZoneReading>& readings) {
     const auto [leader, is_new] = leaders.try_emplace(zone.package, zone);
     if (!is_new && zone.die < leader->second.die) leader->second = zone;
   }
+  std::set<std::string> mirrored;
   std::erase_if(readings, [&](const ZoneReading& zone) {
     if (!is_die(zone)) return false;
     const ZoneReading& leader = leaders.at(zone.package);
-    return zone.id != leader.id && is_mirror(zone, leader);
+    const bool is_again = zone.id != leader.id && is_mirror(zone, leader);
+    if (is_again) mirrored.insert(leader.id);
+    return is_again;
   });
+  for (ZoneReading& zone : readings)
+    if (mirrored.contains(zone.id)) zone.is_one_die = false;
 }
 
 std::vector<Error> MirrorFilter::take_problems() { return std::exchange(problems_, {}); }

@@ -14,7 +14,7 @@ namespace vpowercap {
 /// for each die, as package-N-die-M. Adding these zones up would multiply the energy, so all but the
 /// one of the lowest die are left out as long as their values agree at every reading. A zone whose
 /// first value is another, or whose values part for several readings on end, is a counter of its own
-/// and stays. Not thread-safe.
+/// and stays. One that is shown by several dies counts for the whole package. Not thread-safe.
 class MirrorFilter {
  public:
   /// Takes mirrors out of one sample of all zones.

@@ -84,6 +84,7 @@ ZoneReading PowercapSource::read(const Known& known) {
   const ZoneInfo& info = known.info;
   ZoneReading reading{info.id, info.name, info.domain, info.package, info.max_energy_range_uj, {}, {}};
   reading.die = info.die.value_or(0);
+  reading.is_one_die = info.die.has_value();
   reading.power_bound_uw = known.power_bound_uw;
   reading.is_host_only = info.domain == EnergyDomain::psys ||
                          (info.domain == EnergyDomain::core && vendor_ == CpuVendor::amd);

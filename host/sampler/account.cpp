@@ -21,8 +21,8 @@ constexpr Nanoseconds shortest_suspend = std::chrono::milliseconds(100);
 /// vCPUs that the VM was seen to have; 0 when that is not known.
 std::uint32_t owned_vcpus(const VmTick& vm) {
   std::uint64_t milli = 0;
-  for (const auto& [package, sockets] : vm.reserved)
-    milli += std::accumulate(sockets.begin(), sockets.end(), std::uint64_t{0});
+  for (const auto& [scope, sockets] : vm.reserved)
+    if (scope.is_package()) milli += std::accumulate(sockets.begin(), sockets.end(), std::uint64_t{0});
   return static_cast<std::uint32_t>(milli / 1000);
 }
 
@@ -62,11 +62,12 @@ void Account::stop(const Uuid& uuid, Nanoseconds now) {
 void Account::book_zone(const Tick& tick, const ZoneReading& reading, std::size_t index,
                         Nanoseconds suspended, std::vector<Error>& problems) {
   auto& zone = host_.zones[index];
+  const auto scope = states_[index].scope = scope_of(reading);
   zone.id.assign(reading.id);
   zone.name.assign(reading.name);
   zone.max_energy_range_uj = reading.max_energy_range_uj;
   zone.is_host_only = reading.is_host_only || reading.domain == EnergyDomain::psys ? 1 : 0;
-  const auto busy = tick.busy_ns.find(reading.package);
+  const auto busy = tick.busy_ns.find(scope);
   ZoneLook look{reading.raw_uj, reading.raw_uj ? reading.taken : tick.now, reading.max_energy_range_uj};
   look.bound_uw = options_.max_zone_uw != 0     ? options_.max_zone_uw
                   : reading.power_bound_uw != 0 ? reading.power_bound_uw
@@ -84,22 +85,22 @@ void Account::book_zone(const Tick& tick, const ZoneReading& reading, std::size_
 
 void Account::book_step(const Tick& tick, std::size_t index, const ZoneStep& step) {
   auto& zone = host_.zones[index];
-  auto& [counter, backlog] = states_[index];
+  auto& [counter, backlog, scope] = states_[index];
   book_gap(zone, step);
   zone.taken_ns = counter.base() ? ns(counter.base()->taken) : 0;
   if (counter.base()) zone.raw_uj = counter.base()->raw_uj;
   zone.gap_until_ns = counter.gap_until() ? ns(*counter.gap_until()) : 0;
   const Nanoseconds length = time_of(host_.interval_ns);
   if (step.energy && backlog.empty()) {
-    const auto busy = tick.busy_ns.find(zone.package);
+    const auto busy = tick.busy_ns.find(scope);
     const bool is_known = busy != tick.busy_ns.end();
-    divide({is_known ? busy->second : 0, length, tick.vms, is_known && !step.is_across}, zone, step,
+    divide({is_known ? busy->second : 0, length, tick.vms, is_known && !step.is_across}, index, step,
            tick.now);
   } else if (step.energy) {
-    backlog.add(tick, zone.package, length);
-    divide({backlog.busy_ns(), backlog.length(), backlog.vms(), false}, zone, step, tick.now);
+    backlog.add(tick, scope, length);
+    divide({backlog.busy_ns(), backlog.length(), backlog.vms(), false}, index, step, tick.now);
   }
-  if (step.is_pending && zone.is_host_only == 0) backlog.add(tick, zone.package, length);
+  if (step.is_pending && zone.is_host_only == 0) backlog.add(tick, scope, length);
   else backlog.clear();
 }
 
@@ -114,7 +115,9 @@ void Account::book_gap(HostZoneRecord& zone, const ZoneStep& step) {
   most.lost_ns = std::max(most.lost_ns, ns(step.lost));
 }
 
-void Account::divide(const Loads& tick, HostZoneRecord& zone, const ZoneStep& step, Nanoseconds now) {
+void Account::divide(const Loads& tick, std::size_t index, const ZoneStep& step, Nanoseconds now) {
+  auto& zone = host_.zones[index];
+  const auto scope = states_[index].scope;
   const auto domain = static_cast<std::size_t>(zone.domain);
   const auto delta = *step.energy;
   const auto interval = step.interval;
@@ -126,10 +129,10 @@ void Account::divide(const Loads& tick, HostZoneRecord& zone, const ZoneStep& st
     zone.remainder_power_uw = zone.power_uw;
     return;
   }
-  const PackageLoad package{tick.busy_ns, milli_cpus(zone.package), tick.length};
+  const PackageLoad package{tick.busy_ns, milli_cpus(scope), tick.length};
   std::vector<VmLoad> loads;
-  for (const auto& vm : tick.vms) loads.push_back(load_of(vm, zone.package));
-  const ZoneEnergy energy{delta, idle_part(zone, step, tick)};
+  for (const auto& vm : tick.vms) loads.push_back(load_of(vm, scope));
+  const ZoneEnergy energy{delta, idle_part(index, step, tick)};
   const auto shares = attribute(energy, package, loads, options_.policy);
   zone.idle_uj += energy.idle.count;
   auto remainder = shares.remainder.idle + shares.remainder.dynamic;
@@ -142,12 +145,11 @@ void Account::divide(const Loads& tick, HostZoneRecord& zone, const ZoneStep& st
       continue;
     }
     auto& record = found->second;
-    const auto work = tick.vms[i].work.find(zone.package);
+    const auto work = tick.vms[i].work.find(scope);
     static const std::vector<std::uint64_t> none;
     book_share(record, zone.domain, shares.vms[i],
                work == tick.vms[i].work.end() ? none : work->second.socket_ns,
-               reserved(tick.vms[i], zone.package),
-               static_cast<std::uint32_t>(position - packages_.begin()));
+               reserved(tick.vms[i], scope), static_cast<std::uint32_t>(position - packages_.begin()));
     auto& quality = record.quality[domain];
     if (step.is_across) quality.across_gap_uj += share.count;
     quality.sampled_ns = std::max(quality.sampled_ns, zone.taken_ns);
@@ -220,7 +222,8 @@ std::vector<Error> Account::book(const Tick& tick) {
 
 void Account::finish_vm(const Tick& tick, const VmTick& vm_tick) {
   auto& record = vms_[vm_tick.uuid];
-  for (const auto& [package, work] : vm_tick.work) record.work_ns += work.total_ns;
+  for (const auto& [scope, work] : vm_tick.work)
+    if (scope.is_package()) record.work_ns += work.total_ns;
   if (const auto owned = owned_vcpus(vm_tick); owned > 0) record.owned_vcpus = owned;
   record.work_ns += vm_tick.weighed_off_ns;
   record.work_mark_ns = vm_tick.work_mark_ns;

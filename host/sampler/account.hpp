@@ -13,9 +13,11 @@
 #include "common/ledger/records.hpp"
 #include "common/model/vm.hpp"
 #include "common/units/microjoules.hpp"
-#include "host/rapl/energy_source.hpp"
+#include "host/sampler/backlog.hpp"
 #include "host/sampler/idle_book.hpp"
+#include "host/sampler/tick.hpp"
 #include "host/sampler/zone_counter.hpp"
+#include "host/sampler/zone_scope.hpp"
 
 namespace vpowercap {
 
@@ -33,55 +35,6 @@ struct AccountOptions {
   Nanoseconds keep_stopped{std::chrono::minutes(10)};
 };
 
-/// Work of one VM on one package since the last tick, as the package weights count it.
-struct PackageWork {
-  std::uint64_t total_ns = 0;
-  std::vector<std::uint64_t> socket_ns;  ///< of it, vCPU work per virtual socket of the guest
-};
-
-/// One VM in one tick.
-struct VmTick {
-  Uuid uuid;
-  std::map<std::uint32_t, PackageWork> work;  ///< by host package
-  /// By host package, for each virtual socket of the guest: thousandths of vCPUs that may run there.
-  /// Empty when not known: then the VM's vCPUs count as spread over all packages.
-  std::map<std::uint32_t, std::vector<std::uint64_t>> reserved;
-  Nanoseconds alive{0};              ///< part of the tick it existed
-  std::uint64_t weighed_off_ns = 0;  ///< CPU time that the package weights took off `work`
-  std::uint64_t work_mark_ns = 0;    ///< raw sum of all that counts its work now
-  WorkSource work_source = WorkSource::processes;  ///< of work_mark_ns
-  bool gap = false;                                ///< its work could not be read
-};
-
-/// All that one tick brings.
-struct Tick {
-  Nanoseconds now{0};
-  std::vector<ZoneReading> zones;
-  /// By package, since the last tick, as the package weights count it.
-  std::map<std::uint32_t, std::uint64_t> busy_ns;
-  std::map<std::uint32_t, std::uint64_t> busy_mark_ns;  ///< by package, since the machine's start
-  std::vector<VmTick> vms;
-  /// CLOCK_BOOTTIME - CLOCK_MONOTONIC: grows by the time the machine is suspended.
-  Nanoseconds boot_offset{0};
-};
-
-/// What ran on one package while a zone's energy had not come yet.
-class Backlog {
- public:
-  void add(const Tick& tick, std::uint32_t package, Nanoseconds length);
-  void clear() { *this = {}; }
-  [[nodiscard]] bool empty() const { return length_ == Nanoseconds(0) && vms_.empty(); }
-  [[nodiscard]] std::uint64_t busy_ns() const { return busy_ns_; }
-  [[nodiscard]] Nanoseconds length() const { return length_; }
-  /// Every VM that ran, with its sums; it may be gone by now.
-  [[nodiscard]] const std::vector<VmTick>& vms() const { return vms_; }
-
- private:
-  std::uint64_t busy_ns_ = 0;
-  Nanoseconds length_{0};
-  std::vector<VmTick> vms_;  ///< by UUID
-};
-
 /// Keeps the records of host and VMs. Law: after every tick, for every zone, the sum of what VMs got
 /// in it and of what the remainder got equals the zone's energy to the microjoule, and no counter of a
 /// living VM has gone back. Pure: no clock, no files. Not thread-safe.
@@ -95,9 +48,10 @@ class Account {
 
   /// Books by other rules from now on.
   void set_options(const AccountOptions& options) { options_ = options; }
-  /// Sets what is fixed about the machine. `cpus_in` counts the CPUs of each package; empty: evenly.
+  /// Sets what is fixed about the machine. `cpus_in` counts the CPUs of each package and die; empty:
+  /// evenly over the packages.
   void describe_host(Method method, std::uint32_t cpus, std::vector<std::uint32_t> packages,
-                     const std::map<std::uint32_t, std::uint32_t>& cpus_in = {});
+                     const std::map<ZoneScope, std::uint32_t>& cpus_in = {});
 
   /// Makes the VM's record, or takes over changes of its name, process, topology and settings.
   void admit(const VmDescription& vm, Nanoseconds now);
@@ -122,6 +76,7 @@ class Account {
   struct ZoneState {
     ZoneCounter counter;
     Backlog backlog;
+    ZoneScope scope;
   };
   /// What a piece of energy is divided by.
   struct Loads {
@@ -138,21 +93,24 @@ class Account {
                  std::vector<Error>& problems);
   void book_step(const Tick& tick, std::size_t index, const ZoneStep& step);
   void book_gap(HostZoneRecord& zone, const ZoneStep& step);
-  void divide(const Loads& loads, HostZoneRecord& zone, const ZoneStep& step, Nanoseconds now);
+  void divide(const Loads& loads, std::size_t index, const ZoneStep& step, Nanoseconds now);
   void finish_gaps(const Tick& tick, Nanoseconds suspended);
   /// The idle part of a zone's energy, and learning from it for later ticks.
-  Microjoules idle_part(HostZoneRecord& zone, const ZoneStep& step, const Loads& loads);
-  [[nodiscard]] std::uint64_t milli_cpus(std::uint32_t package) const;
-  [[nodiscard]] VmLoad load_of(const VmTick& vm, std::uint32_t package) const;
-  /// Thousandths of vCPUs of the VM per virtual socket of the guest on `package`.
-  [[nodiscard]] std::vector<std::uint64_t> reserved(const VmTick& vm, std::uint32_t package) const;
+  Microjoules idle_part(std::size_t index, const ZoneStep& step, const Loads& loads);
+  [[nodiscard]] ZoneScope scope_of(const ZoneReading& reading) const;
+  [[nodiscard]] std::uint64_t milli_cpus(ZoneScope scope) const;
+  [[nodiscard]] VmLoad load_of(const VmTick& vm, ZoneScope scope) const;
+  /// Thousandths of vCPUs of the VM per virtual socket of the guest in `scope`.
+  [[nodiscard]] std::vector<std::uint64_t> reserved(const VmTick& vm, ZoneScope scope) const;
+  /// Of `milli` thousandths of vCPUs spread over all CPUs, those in `scope`.
+  [[nodiscard]] std::uint64_t spread_in(std::uint64_t milli, ZoneScope scope) const;
   void finish_vm(const Tick& tick, const VmTick& vm_tick);
 
   AccountOptions options_;
   IdleBook idle_;
   HostRecord host_;
   std::vector<std::uint32_t> packages_{0};
-  std::map<std::uint32_t, std::uint64_t> milli_cpus_;  ///< by package
+  std::map<ZoneScope, std::uint64_t> milli_cpus_;
   std::map<Uuid, VmRecord> vms_;
   std::vector<ZoneState> states_;
   /// What gaps the present tick brought, per domain: the most of any zone.

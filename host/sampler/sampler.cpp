@@ -6,7 +6,33 @@
 #include <set>
 #include <utility>
 
+#include "common/units/wide.hpp"
+
 namespace vpowercap {
+namespace {
+
+PackageWork weighed_all(const PackageWork& work, std::uint32_t cpu, const CpuWeights& weights) {
+  PackageWork counted{weighed(work.total_ns, cpu, weights), {}};
+  for (const auto ns : work.socket_ns) counted.socket_ns.push_back(weighed(ns, cpu, weights));
+  return counted;
+}
+
+/// Busy time since an earlier writer's last tick, which it noted by package: `marks` are since the
+/// machine's start. What a package was busy counts on its dies as their whole past does.
+std::map<ZoneScope, std::uint64_t> busy_since(const HostRecord& earlier,
+                                              const std::map<ZoneScope, std::uint64_t>& marks) {
+  std::map<ZoneScope, std::uint64_t> busy;
+  for (const auto& [scope, ns] : marks) {
+    if (scope.package >= max_host_packages) continue;
+    const auto all = marks.at(scope.package);
+    const auto mark = earlier.busy_mark_ns[scope.package];
+    const auto of_package = all > mark ? all - mark : 0;
+    busy[scope] = all == 0 ? 0 : static_cast<std::uint64_t>(Wide(of_package) * ns / all);
+  }
+  return busy;
+}
+
+}  // namespace
 
 Sampler::Sampler(SamplerOptions options, std::unique_ptr<EnergySource> source, LedgerWriter ledger,
                  Problems problems)
@@ -110,13 +136,9 @@ void Sampler::refresh_cpus() {
   }
   cpus_ = std::move(*cpus);
   std::set<std::uint32_t> packages;
-  std::map<std::uint32_t, std::uint32_t> cpus_in;
-  for (const auto& [cpu, package] : cpus_.package_of) {
-    packages.insert(package);
-    ++cpus_in[package];
-  }
+  for (const auto& [cpu, package] : cpus_.package_of) packages.insert(package);
   account_.describe_host(source_->method(), static_cast<std::uint32_t>(cpus_.package_of.size()),
-                         {packages.begin(), packages.end()}, cpus_in);
+                         {packages.begin(), packages.end()}, count_cpus(cpus_));
 }
 
 CpuWeights Sampler::measure_busy(Tick& tick, const Span& span) {
@@ -130,37 +152,33 @@ CpuWeights Sampler::measure_busy(Tick& tick, const Span& span) {
                  [](const auto& a, const auto& b) { return a.first == b.first; });
   if (!same_cpus) refresh_cpus();
   CpuBusy busy;
+  std::map<ZoneScope, std::uint64_t> marks;
   for (const auto& [cpu, ns] : *now) {
-    tick.busy_mark_ns[cpus_.package(cpu)] += ns;
+    for (const auto& scope : scopes_of(cpus_, cpu)) marks[scope] += ns;
     const auto last = last_busy_ns_.find(cpu);
     if (last != last_busy_ns_.end()) busy[cpu] = ns > last->second ? ns - last->second : 0;
   }
   auto weights = cpu_weights(weights_, busy, cpus_.siblings, span.length);
-  for (const auto& [cpu, ns] : busy) tick.busy_ns[cpus_.package(cpu)] += weighed(ns, cpu, weights);
+  for (const auto& [cpu, ns] : busy)
+    for (const auto& scope : scopes_of(cpus_, cpu)) tick.busy_ns[scope] += weighed(ns, cpu, weights);
+  for (const auto& [scope, ns] : marks)
+    if (scope.is_package()) tick.busy_mark_ns[scope.package] = ns;
   const bool took_over = last_busy_ns_.empty() && account_.host().tick > 0;
-  if (took_over)
-    for (const auto& [package, ns] : tick.busy_mark_ns) {
-      const auto mark = package < max_host_packages ? account_.host().busy_mark_ns[package] : ns;
-      tick.busy_ns[package] = ns > mark ? ns - mark : 0;
-    }
+  if (took_over) tick.busy_ns = busy_since(account_.host(), marks);
   last_busy_ns_ = *now;
   return weights;
 }
 
-/// Puts the VMs' work into the tick, by package. Returns who has ended in it.
+/// Puts the VMs' work into the tick, by scope. Returns who has ended in it.
 std::vector<Uuid> Sampler::add_work(Tick& tick, std::vector<VmSample> samples,
                                     const CpuWeights& weights) {
   std::vector<Uuid> ended;
   for (auto& sample : samples) {
     auto& vm = sample.tick;
     for (const auto& [cpu, work] : sample.by_cpu) {
-      auto& package = vm.work[cpus_.package(cpu)];
-      const auto counted = weighed(work.total_ns, cpu, weights);
-      package.total_ns += counted;
-      vm.weighed_off_ns += work.total_ns - counted;
-      package.socket_ns.resize(std::max(package.socket_ns.size(), work.socket_ns.size()), 0);
-      for (std::size_t i = 0; i < work.socket_ns.size(); ++i)
-        package.socket_ns[i] += weighed(work.socket_ns[i], cpu, weights);
+      const auto counted = weighed_all(work, cpu, weights);
+      vm.weighed_off_ns += work.total_ns - counted.total_ns;
+      for (const auto& scope : scopes_of(cpus_, cpu)) vm.work[scope] += counted;
     }
     if (sample.has_ended) ended.push_back(vm.uuid);
     tick.vms.push_back(std::move(vm));

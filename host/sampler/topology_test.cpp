@@ -24,12 +24,19 @@ struct TopologyOf : ::testing::Test {
   TwoZones* source = nullptr;
   std::unique_ptr<Sampler> sampler;
   std::vector<std::string> problems;
+  bool has_dies = false;
   const Uuid uuid = *Uuid::parse("aaaaaaaa-0000-4000-8000-000000000001");
 
   void SetUp() override {
     for (const char* cpu : {"0", "1"})
       dir.write(std::string("sys/devices/system/cpu/cpu") + cpu + "/topology/physical_package_id",
                 std::string(cpu) + "\n");
+    make_sampler();
+    thread(70, "qemu-system-x86", 0, 0, "0-1");
+    vcpus(0, 0);
+  }
+  void make_sampler() {
+    sampler.reset();
     busy(0, 0);
     auto zones = std::make_unique<TwoZones>();
     source = zones.get();
@@ -38,8 +45,18 @@ struct TopologyOf : ::testing::Test {
     sampler = std::make_unique<Sampler>(
         options, std::move(zones), std::move(*LedgerWriter::open({dir.path("ledger"), "", 60s, 1s})),
         [this](const Error& error) { problems.push_back(error.message); });
-    thread(70, "qemu-system-x86", 0, 0, "0-1");
-    vcpus(0, 0);
+  }
+  /// The same machine as one package of two dies.
+  void become_two_dies() {
+    for (const std::string cpu : {"0", "1"}) {
+      const auto at = "sys/devices/system/cpu/cpu" + cpu + "/topology/";
+      dir.write(at + "physical_package_id", "0\n");
+      dir.write(at + "die_id", cpu + "\n");
+    }
+    has_dies = true;
+    sampler.reset();
+    dir.remove("ledger");
+    make_sampler();
   }
   void busy(int ticks0, int ticks1) {
     dir.write("proc/stat", "cpu 0 0 0 0\ncpu0 " + std::to_string(ticks0) + " 0 0 0\ncpu1 " +
@@ -65,6 +82,11 @@ struct TopologyOf : ::testing::Test {
     now += 1s;
     source->zones = {{"intel-rapl:0", "package-0", EnergyDomain::package, 0, 262143328850, raw0, now},
                      {"intel-rapl:1", "package-1", EnergyDomain::package, 1, 262143328850, raw1, now}};
+    if (has_dies) {
+      source->zones[1].package = 0;
+      source->zones[1].die = 1;
+      for (auto& zone : source->zones) zone.is_one_die = true;
+    }
     sampler->tick(now, now);
   }
   void list(TopologyView view, VmTopology topology) {
@@ -119,6 +141,35 @@ TEST_F(TopologyOf, EveryViewOfAVmHasTheSameSumToTheMicrojoule) {
   list(TopologyView::single, {2, 2});
   tick(5 + 10 * watt, 5 + 5 * watt);
   EXPECT_EQ(record().energy_sum(EnergyDomain::package), 12 * watt);
+}
+
+TEST_F(TopologyOf, ADiesEnergyGoesByTheWorkOnItsOwnCpus) {
+  become_two_dies();
+  list(TopologyView::guest, {2, 2});
+  tick(5, 5);
+  vcpus(1'000'000'000, 0);  // die 0 draws 6 W of dynamic power, all for vCPU 0; die 1 for the host
+  busy(100, 100);
+  tick(5 + 8 * watt, 5 + 5 * watt);
+  ASSERT_EQ(record().sockets, 2u);
+  EXPECT_EQ(zone(0).dynamic_uj, 6 * watt);
+  EXPECT_EQ(zone(0).idle_uj, 2 * watt);  // of 4 W for the package
+  EXPECT_EQ(zone(1).dynamic_uj, 0u);
+  EXPECT_EQ(zone(1).idle_uj, 2 * watt);
+  EXPECT_EQ(record().work_ns, 1'000'000'000u);
+  EXPECT_TRUE(problems.empty()) << problems.front();
+}
+
+TEST_F(TopologyOf, ADaemonThatTakesOverDividesByTheDiesBusyTimeSince) {
+  become_two_dies();
+  list(TopologyView::guest, {2, 2});
+  busy(0, 0);
+  tick(5, 5);
+  make_sampler();  // takes over; meanwhile each die was busy for a second, half of it for the VM
+  vcpus(500'000'000, 500'000'000);
+  busy(100, 100);
+  tick(5 + 8 * watt, 5 + 6 * watt);
+  EXPECT_EQ(zone(0).dynamic_uj, 3 * watt);
+  EXPECT_EQ(zone(1).dynamic_uj, 2 * watt);
 }
 
 TEST_F(TopologyOf, APinnedVmOwesNothingOfTheOtherPackage) {

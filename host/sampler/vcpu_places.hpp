@@ -12,25 +12,27 @@
 #include "common/model/vm.hpp"
 #include "common/procs/cpus.hpp"
 #include "common/procs/vm_process.hpp"
+#include "host/sampler/zone_scope.hpp"
 
 namespace vpowercap {
 
-/// Follows the affinity of one process's vCPU threads. A vCPU counts 1000, spread over the packages by
-/// how many of their CPUs it may run on. Not thread-safe.
+/// Follows the affinity of one process's vCPU threads. A vCPU counts 1000, spread over the packages,
+/// and again over the dies of those that have several, by how many of their CPUs it may run on. Not
+/// thread-safe.
 class VcpuPlaces {
  public:
   /// `task_directory`: the process's directory of threads, "/proc/70/task".
   explicit VcpuPlaces(std::string task_directory) : task_directory_(std::move(task_directory)) {}
 
-  /// By host package, for each virtual socket: thousandths of vCPUs. Empty when no thread is known as a
-  /// vCPU. A thread's affinity is read at most every 10 s of `now`; one that cannot be read is where it
-  /// was last seen, at first anywhere.
-  std::map<std::uint32_t, std::vector<std::uint64_t>> reserved(const std::vector<ThreadWork>& threads,
-                                                               const VmTopology& topology,
-                                                               const CpuMap& cpus, Nanoseconds now);
+  /// By scope, for each virtual socket: thousandths of vCPUs. Empty when no thread is known as a vCPU.
+  /// A thread's affinity is read at most every 10 s of `now`; one that cannot be read is where it was
+  /// last seen, at first anywhere.
+  std::map<ZoneScope, std::vector<std::uint64_t>> reserved(const std::vector<ThreadWork>& threads,
+                                                           const VmTopology& topology,
+                                                           const CpuMap& cpus, Nanoseconds now);
 
  private:
-  using Spread = std::map<std::uint32_t, std::uint64_t>;  ///< thousandths by package
+  using Spread = std::map<ZoneScope, std::uint64_t>;  ///< thousandths
   struct Place {
     Spread spread;
     Nanoseconds read_at{0};

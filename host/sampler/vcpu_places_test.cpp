@@ -7,7 +7,7 @@ namespace vpowercap {
 namespace {
 
 using namespace std::chrono_literals;
-using Reserved = std::map<std::uint32_t, std::vector<std::uint64_t>>;
+using Reserved = std::map<ZoneScope, std::vector<std::uint64_t>>;
 
 /// A host of two packages: CPUs 0-3 and 4-5.
 struct Places : ::testing::Test {
@@ -50,6 +50,14 @@ TEST_F(Places, AllVcpusTogetherAreWhatTheVmOwns) {
   for (const auto& [package, sockets] : at(1s))
     for (const auto milli : sockets) sum += milli;
   EXPECT_EQ(sum, 3000u);
+}
+
+TEST_F(Places, TheDiesOfAPackageShareWhatIsOnIt) {
+  cpus.die_of = {{0, 0}, {1, 0}, {2, 0}, {3, 1}};
+  vcpu(0, "0-3");
+  vcpu(2, "3-5");
+  EXPECT_EQ(at(1s),
+            (Reserved{{0, {1000, 333}}, {{0, 0}, {750, 0}}, {{0, 1}, {250, 333}}, {1, {0, 667}}}));
 }
 
 TEST_F(Places, AffinityIsReadEveryTenSeconds) {

@@ -121,7 +121,7 @@ class VmMeter {
   VmDescription vm_;
   VmProcess process_;
   VcpuPlaces places_;
-  std::map<std::uint32_t, std::vector<std::uint64_t>> reserved_;  ///< see VmTick
+  std::map<ZoneScope, std::vector<std::uint64_t>> reserved_;  ///< see VmTick
   std::optional<VmCgroup> group_;
   HelperSet helpers_;
   LastOf last_;                       ///< by thread

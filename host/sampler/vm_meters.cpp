@@ -31,12 +31,7 @@ void watch(int epoll, int fd) {
 void merge(VmSample& sample, const VmSample& earlier, const Span& span) {
   sample.tick.alive = std::min(sample.tick.alive + earlier.tick.alive, span.length);
   sample.tick.gap = sample.tick.gap || earlier.tick.gap;
-  for (const auto& [cpu, work] : earlier.by_cpu) {
-    auto& to = sample.by_cpu[cpu];
-    to.total_ns += work.total_ns;
-    to.socket_ns.resize(std::max(to.socket_ns.size(), work.socket_ns.size()), 0);
-    for (std::size_t i = 0; i < work.socket_ns.size(); ++i) to.socket_ns[i] += work.socket_ns[i];
-  }
+  for (const auto& [cpu, work] : earlier.by_cpu) sample.by_cpu[cpu] += work;
 }
 
 }  // namespace
