@@ -27,8 +27,8 @@ void close_with_host(Weights& weights, Wide whole) {
 
 Weights by_work(const PackageLoad& package, std::span<const VmLoad> vms) {
   Weights weights;
-  for (const auto& vm : vms) weights.push_back(vm.work_ns);
-  close_with_host(weights, package.busy_ns);
+  for (const auto& vm : vms) weights.push_back(vm.work);
+  close_with_host(weights, package.busy);
   return weights;
 }
 

@@ -14,14 +14,14 @@ namespace vpowercap {
 
 /// What one VM did on one package in one tick.
 struct VmLoad {
-  std::uint64_t work_ns = 0;      ///< CPU time of all its threads on this package
+  std::uint64_t work = 0;         ///< CPU time of all its threads on this package in ns; see by_traffic
   std::uint64_t milli_vcpus = 0;  ///< thousandths of vCPUs that it has a right to run here
   Nanoseconds alive{0};           ///< how much of the tick it existed, 0 to the tick's length
 };
 
 /// What the package's CPUs did in the tick.
 struct PackageLoad {
-  std::uint64_t busy_ns = 0;        ///< busy CPU time of all its CPUs, whoever used it
+  std::uint64_t busy = 0;  ///< work of all its CPUs, whoever did it, in the unit of VmLoad::work
   std::uint64_t milli_cpus = 1000;  ///< thousandths of its CPUs: what milli_vcpus count against
   Nanoseconds interval{0};          ///< measured length of the tick
 };

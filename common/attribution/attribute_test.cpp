@@ -112,7 +112,7 @@ RC_GTEST_PROP(Attribute, AReservedIdleShareIsTheSameWhateverTheNeighboursDo, (st
     return attribute(energy, {busy, 16'000, 1s}, vms, IdlePolicy::reserved);
   };
   const auto before = busy_as(*rc::gen::arbitrary<std::uint64_t>());
-  for (auto& vm : vms) vm.work_ns = *rc::gen::arbitrary<std::uint64_t>();
+  for (auto& vm : vms) vm.work = *rc::gen::arbitrary<std::uint64_t>();
   const auto after = busy_as(*rc::gen::arbitrary<std::uint64_t>());
   for (std::size_t i = 0; i < vms.size(); ++i)
     RC_ASSERT(before.vms[i].idle.count == after.vms[i].idle.count);

@@ -94,11 +94,15 @@ void Account::book_step(const Tick& tick, std::size_t index, const ZoneStep& ste
   if (step.energy && backlog.empty()) {
     const auto busy = tick.busy_ns.find(scope);
     const bool is_known = busy != tick.busy_ns.end();
-    divide({is_known ? busy->second : 0, length, tick.vms, is_known && !step.is_across}, index, step,
-           tick.now);
+    const auto traffic = tick.traffic.find(scope);
+    divide({is_known ? busy->second : 0, length, tick.vms,
+            traffic == tick.traffic.end() ? std::nullopt : std::optional(traffic->second),
+            is_known && !step.is_across},
+           index, step, tick.now);
   } else if (step.energy) {
     backlog.add(tick, scope, length);
-    divide({backlog.busy_ns(), backlog.length(), backlog.vms(), false}, index, step, tick.now);
+    divide({backlog.busy_ns(), backlog.length(), backlog.vms(), backlog.traffic(), false}, index, step,
+           tick.now);
   }
   if (step.is_pending && zone.is_host_only == 0) backlog.add(tick, scope, length);
   else backlog.clear();
@@ -129,9 +133,10 @@ void Account::divide(const Loads& tick, std::size_t index, const ZoneStep& step,
     zone.remainder_power_uw = zone.power_uw;
     return;
   }
-  const PackageLoad package{tick.busy_ns, milli_cpus(scope), tick.length};
+  PackageLoad package{tick.busy_ns, milli_cpus(scope), tick.length};
   std::vector<VmLoad> loads;
   for (const auto& vm : tick.vms) loads.push_back(load_of(vm, scope));
+  const auto basis = use_traffic(tick, index, package, loads);
   const ZoneEnergy energy{delta, idle_part(index, step, tick)};
   const auto shares = attribute(energy, package, loads, options_.policy);
   zone.idle_uj += energy.idle.count;
@@ -150,6 +155,7 @@ void Account::divide(const Loads& tick, std::size_t index, const ZoneStep& step,
     book_share(record, zone.domain, shares.vms[i],
                work == tick.vms[i].work.end() ? none : work->second.socket_ns,
                reserved(tick.vms[i], scope), static_cast<std::uint32_t>(position - packages_.begin()));
+    record.basis[domain] = basis[i];
     auto& quality = record.quality[domain];
     if (step.is_across) quality.across_gap_uj += share.count;
     quality.sampled_ns = std::max(quality.sampled_ns, zone.taken_ns);

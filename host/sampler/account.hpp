@@ -83,6 +83,7 @@ class Account {
     std::uint64_t busy_ns;
     Nanoseconds length;
     const std::vector<VmTick>& vms;
+    std::optional<std::uint64_t> traffic;  ///< bytes of all memory traffic, where known
     bool is_plain;  ///< one whole tick whose busy time is known: fit to learn from
   };
 
@@ -97,6 +98,9 @@ class Account {
   void finish_gaps(const Tick& tick, Nanoseconds suspended);
   /// The idle part of a zone's energy, and learning from it for later ticks.
   Microjoules idle_part(std::size_t index, const ZoneStep& step, const Loads& loads);
+  /// Brings the loads of dram into bytes where traffic is known. Returns what each VM's are then.
+  std::vector<DynamicBasis> use_traffic(const Loads& loads, std::size_t index, PackageLoad& package,
+                                        std::vector<VmLoad>& vms) const;
   [[nodiscard]] ZoneScope scope_of(const ZoneReading& reading) const;
   [[nodiscard]] std::uint64_t milli_cpus(ZoneScope scope) const;
   [[nodiscard]] VmLoad load_of(const VmTick& vm, ZoneScope scope) const;

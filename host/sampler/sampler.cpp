@@ -42,6 +42,7 @@ Sampler::Sampler(SamplerOptions options, std::unique_ptr<EnergySource> source, L
       problems_(std::move(problems)),
       account_(with_tick(options_.account)),
       meters_({options_.proc_root, options_.sysfs_root}, options_.libvirt_pid_dir, problems_),
+      traffic_(options_.sysfs_root),
       weights_(options_.account.weights) {
   account_.restore_idle(options_.idle);
   refresh_cpus();
@@ -186,6 +187,21 @@ std::vector<Uuid> Sampler::add_work(Tick& tick, std::vector<VmSample> samples,
   return ended;
 }
 
+/// Puts memory traffic into the tick, where there is a zone that goes by it.
+void Sampler::add_traffic(Tick& tick) {
+  const bool has_dram = std::any_of(tick.zones.begin(), tick.zones.end(), [](const ZoneReading& zone) {
+    return zone.domain == EnergyDomain::dram && !zone.is_host_only;
+  });
+  if (!has_dram) return;
+  auto traffic = traffic_.measure(cpus_, [this] { return meters_.threads(); }, tick.now);
+  for (const auto& problem : traffic_.take_problems()) problems_(problem);
+  if (!traffic) return;
+  tick.traffic = std::move(traffic->all);
+  for (auto& vm : tick.vms)
+    if (const auto counted = traffic->of_vms.find(vm.uuid); counted != traffic->of_vms.end())
+      vm.traffic = std::move(counted->second);
+}
+
 void Sampler::attend(Nanoseconds now, Nanoseconds since_boot) {
   const auto span = span_to(now, since_boot);
   meters_.attend(span);
@@ -202,6 +218,7 @@ void Sampler::tick(Nanoseconds now, Nanoseconds since_boot) {
   const auto ended = add_work(tick, std::move(samples), weights);
   tick.zones = source_->sample();
   for (const auto& problem : source_->take_problems()) problems_(problem);
+  add_traffic(tick);
   for (const auto& problem : book(tick)) problems_(problem);
   for (const auto& uuid : ended)  // unless it is about to start again
     if (account_.vms().at(uuid).state == VmState::running) account_.stop(uuid, now);

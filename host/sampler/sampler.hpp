@@ -71,6 +71,7 @@ class Sampler {
   void follow(const VmDescription& vm, Nanoseconds now, const Span& span);
   CpuWeights measure_busy(Tick& tick, const Span& span);
   std::vector<Uuid> add_work(Tick& tick, std::vector<VmSample> samples, const CpuWeights& weights);
+  void add_traffic(Tick& tick);
   void refresh_cpus();
   void write_ledger(Nanoseconds now);
 
@@ -83,6 +84,7 @@ class Sampler {
   Nanoseconds last_tick_{0};
   std::map<std::uint32_t, std::uint64_t> last_busy_ns_;  ///< by CPU
   VmMeters meters_;
+  TrafficMeter traffic_;
   std::vector<std::pair<VmDescription, WorkMark>> resumed_;  ///< VMs of an earlier writer
   PackageWeights weights_;
   std::mutex mutex_;  ///< guards the three below, and the books while a tick is booked

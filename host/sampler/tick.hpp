@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <vector>
 
 #include "common/base/clock.hpp"
@@ -32,9 +33,13 @@ struct VmTick {
   Nanoseconds alive{0};              ///< part of the tick it existed
   std::uint64_t weighed_off_ns = 0;  ///< CPU time that the package weights took off `work`
   std::uint64_t work_mark_ns = 0;    ///< raw sum of all that counts its work now
-  WorkSource work_source = WorkSource::processes;  ///< of work_mark_ns
-  bool gap = false;                                ///< its work could not be read
+  WorkSource work_source = WorkSource::processes;             ///< of work_mark_ns
+  bool gap = false;                                           ///< its work could not be read
+  std::optional<std::map<ZoneScope, std::uint64_t>> traffic;  ///< bytes, where they are counted apart
 };
+
+/// Bytes of the VM's memory traffic in `scope`; nullopt: not counted apart.
+std::optional<std::uint64_t> traffic_in(const VmTick& vm, ZoneScope scope);
 
 /// All that one tick brings.
 struct Tick {
@@ -45,6 +50,7 @@ struct Tick {
   std::vector<VmTick> vms;
   /// CLOCK_BOOTTIME - CLOCK_MONOTONIC: grows by the time the machine is suspended.
   Nanoseconds boot_offset{0};
+  std::map<ZoneScope, std::uint64_t> traffic;  ///< bytes of all memory traffic; empty: not known
 };
 
 }  // namespace vpowercap

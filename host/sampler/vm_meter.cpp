@@ -250,6 +250,15 @@ void VmMeter::adopt(const std::vector<ProcessId>& helpers) {
     last_[key(piece)] = {piece.thread, piece.thread.run_ns, 0};
 }
 
+VmThreads VmMeter::threads() const {
+  VmThreads threads;
+  for (const auto& [id, last] : last_) {
+    threads.all.insert(last.thread.tid);
+    if (id.first == vm_.pid && last.thread.vcpu) threads.vcpus.insert(last.thread.tid);
+  }
+  return threads;
+}
+
 std::vector<Error> VmMeter::take_problems() {
   auto problems = process_.take_problems();
   for (auto& problem : helpers_.take_problems()) problems.push_back(std::move(problem));

@@ -16,6 +16,7 @@
 #include "common/procs/vm_process.hpp"
 #include "host/sampler/account.hpp"
 #include "host/sampler/helper_set.hpp"
+#include "host/sampler/traffic_meter.hpp"
 #include "host/sampler/vcpu_places.hpp"
 
 namespace vpowercap {
@@ -73,6 +74,8 @@ class VmMeter {
   /// this meter was opened, else from now on.
   void adopt(const std::vector<ProcessId>& helpers);
 
+  /// The threads of QEMU and of its helpers, as last read.
+  [[nodiscard]] VmThreads threads() const;
   /// See VmProcess::exit_fd.
   [[nodiscard]] int exit_fd() const { return process_.exit_fd(); }
   /// What was odd about single threads since the last call, each naming its file.

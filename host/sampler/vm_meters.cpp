@@ -81,6 +81,12 @@ void VmMeters::leave(const Uuid& uuid, const Span& span) {
   if (meter != meters_.end()) finish(meter, span);
 }
 
+std::map<Uuid, VmThreads> VmMeters::threads() const {
+  std::map<Uuid, VmThreads> threads;
+  for (const auto& [uuid, meter] : meters_) threads[uuid] = meter.threads();
+  return threads;
+}
+
 void VmMeters::poke() const {
   const std::uint64_t one = 1;
   [[maybe_unused]] const auto put = ::write(poke_.get(), &one, sizeof one);

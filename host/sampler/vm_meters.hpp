@@ -42,6 +42,8 @@ class VmMeters {
 
   /// True when the VM's last work has been read and waits for measure().
   [[nodiscard]] bool has_last_work(const Uuid& uuid) const { return finished_.contains(uuid); }
+  /// The threads of every VM that is followed.
+  [[nodiscard]] std::map<Uuid, VmThreads> threads() const;
   /// Work of all VMs in the tick, one sample per VM.
   std::vector<VmSample> measure(const Span& span);
 
