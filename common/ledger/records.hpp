@@ -16,7 +16,7 @@
 
 namespace vpowercap {
 
-inline constexpr std::uint32_t ledger_version = 1;
+inline constexpr std::uint32_t ledger_version = 2;
 inline constexpr std::uint32_t max_host_zones = 64;
 inline constexpr std::uint32_t max_host_packages = 64;
 inline constexpr std::uint32_t max_vms = 512;
@@ -87,9 +87,15 @@ struct HostRecord {
 struct VirtualZoneRecord {
   std::uint64_t idle_uj = 0;
   std::uint64_t dynamic_uj = 0;
-  /// What energy_uj shows before wrapping at the VM's max_energy_range_uj: the energy at the last
-  /// grid instant, rounded down to the quantum, never 0. Never decreases while the slot lives.
+  /// What energy_uj shows before wrapping at the VM's max_energy_range_uj: shown_uj at the last grid
+  /// instant, rounded down to the quantum, never 0. Never decreases while the slot lives.
   std::uint64_t published_uj = 0;
+  /// Of the energy, what the guest's counter has taken up; parts that the VM's settings hide are not in
+  /// it, and a change of settings moves nothing in or out. Never decreases while the slot lives.
+  std::uint64_t shown_uj = 0;
+  /// What the counter is still to take up: not 0 while blind_seconds holds it back. Below 0: taken up
+  /// too early.
+  std::int64_t owed_uj = 0;
 };
 
 /// How good the numbers of one domain of a VM are, over all its sockets.
@@ -139,11 +145,19 @@ struct VmRecord {
   std::array<DomainQuality, virtual_domains.size()> quality{};
   /// What each domain's dynamic energy was divided by in the last tick.
   std::array<DynamicBasis, virtual_domains.size()> basis{};
-  std::uint32_t owned_vcpus = 0;  ///< vCPUs it has now, of `vcpus` it can have
-  std::uint32_t reserved = 0;
+  std::uint32_t owned_vcpus = 0;    ///< vCPUs it has now, of `vcpus` it can have
+  std::uint32_t blind_seconds = 0;  ///< see VmSettings, as the three below
+  std::uint8_t is_off = 0;
+  std::uint8_t hides_subzones = 0;
+  std::uint8_t hides_idle = 0;
+  std::array<std::uint8_t, 5> reserved{};
 
   [[nodiscard]] bool has(EnergyDomain domain) const {
     return domain_mask & (1u << static_cast<unsigned>(domain));
+  }
+  /// True when the guest sees zones of the domain.
+  [[nodiscard]] bool shows(EnergyDomain domain) const {
+    return has(domain) && is_off == 0 && (domain == EnergyDomain::package || hides_subzones == 0);
   }
   [[nodiscard]] const VirtualZoneRecord& zone(std::uint32_t socket, EnergyDomain domain) const {
     return zones[socket][static_cast<std::size_t>(domain)];

@@ -35,6 +35,11 @@ struct VmSettings {
   std::uint64_t max_energy_range_uj = 4'294'967'295'000'000;  ///< counters wrap here
   std::uint32_t energy_mode = 0400;                           ///< permission bits of energy_uj
   TopologyView topology = TopologyView::guest;
+  bool is_off = false;          ///< the VM sees no zones; its energy is counted all the same
+  bool hides_subzones = false;  ///< it sees packages only
+  bool hides_idle = false;      ///< its counters are dynamic energy only
+  /// Its counters follow what others do with this time constant only, in seconds; 0: at once.
+  std::uint32_t blind_seconds = 0;
 };
 
 /// CPU topology that the guest sees (libvirt: <vcpu>, <cpu><topology>).

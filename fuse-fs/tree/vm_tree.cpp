@@ -33,12 +33,12 @@ bool is_package(Place place) { return place.is_zone() && place.domain() == Energ
 std::uint32_t VmTree::sockets() const {
   // Without package energy there is nothing to show: a zone that has a name but no energy blinds
   // readers.
-  if (record_ == nullptr || !record_->has(EnergyDomain::package)) return 0;
+  if (record_ == nullptr || !record_->shows(EnergyDomain::package)) return 0;
   return std::min(record_->sockets, max_virtual_sockets);
 }
 
 bool VmTree::has_zone(Place place) const {
-  return place.is_zone() && place.socket() < sockets() && record_->has(place.domain());
+  return place.is_zone() && place.socket() < sockets() && record_->shows(place.domain());
 }
 
 std::vector<Place> VmTree::zones_below(Place place) const {

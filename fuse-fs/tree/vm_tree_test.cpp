@@ -69,6 +69,20 @@ std::map<std::string, std::string> power_directory(const std::string& device) {
           {device + "/power/runtime_suspended_time", "f444 0\n"}};
 }
 
+TEST(VmTree, ShowsWhatTheTenantMaySee) {
+  auto record = full_record(2);
+  record.hides_subzones = 1;
+  const Node core{Place::zone(0, EnergyDomain::core), File::energy_uj};
+  const auto lines = walk(VmTree(&record));
+  EXPECT_TRUE(lines.contains("/intel-rapl:1"));
+  EXPECT_FALSE(lines.contains("/intel-rapl:0:0"));
+  EXPECT_FALSE(lines.contains("/intel-rapl/intel-rapl:0/intel-rapl:0:0"));
+  EXPECT_EQ(VmTree(&record).content(core, false).error().code, ENOENT);
+  record.is_off = 1;
+  const auto none = record_of(2, {});
+  EXPECT_EQ(walk(VmTree(&record)), walk(VmTree(&none)));
+}
+
 TEST(VmTree, IsWhatAMachineWithOnePackageAndDramHas) {
   const auto record = record_of(1, {EnergyDomain::package, EnergyDomain::dram});
   std::map<std::string, std::string> expected{

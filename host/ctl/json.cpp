@@ -130,6 +130,10 @@ std::string to_json(const LedgerView& view, const VmRecord& vm) {
   auto json = vm_summary(view, vm);
   json["stale"] = view.is_stale;
   json["topology"] = to_string(vm.topology);
+  json["off"] = vm.is_off != 0;
+  json["shown_zones"] = vm.hides_subzones != 0 ? "package" : "all";
+  json["shown_idle"] = vm.hides_idle == 0;
+  json["neighbour_blind_seconds"] = vm.blind_seconds;
   json["quality"] = Json::array();
   for (const auto domain : virtual_domains)
     if (vm.has(domain)) json["quality"].push_back(quality(view, vm, domain));

@@ -72,6 +72,14 @@ const ProgramSpec spec{
         {"energy-mode", "MODE", "0400", "Permissions of energy_uj in guests: 0400, 0440 or 0444."},
         {"topology", "VIEW", "guest",
          "Package zones a guest sees: guest (one per virtual socket), single, host."},
+        {"off", "CHOICE", "no",
+         "Whether VMs see no zones at all: yes or no. Their energy is counted all the same."},
+        {"zones", "ZONES", "all", "Zones a guest sees: all or package (without core, uncore, dram)."},
+        {"idle", "CHOICE", "shown",
+         "Whether a VM's share of idle energy is in the counters it sees: shown or hidden."},
+        {"neighbour-blind", "SECONDS", "0",
+         "Counters that guests see follow what other VMs do with this time constant, 60 to 3600; "
+         "0: at once."},
         {"libvirt-uri", "URI", "qemu:///system",
          "Connection to libvirt (read-only). Empty: no libvirt."},
         {"libvirt-pid-dir", "DIR", "/run/libvirt/qemu", "Where libvirt keeps NAME.pid."},
@@ -97,6 +105,14 @@ std::uint32_t energy_mode(const Options& options) {
   refuse(options, "energy-mode", "0400, 0440, 0444");
 }
 
+/// Whether an option is the second of two words.
+bool choice(const Options& options, const std::string& name, const char* first, const char* second) {
+  const auto& text = options.text(name);
+  if (text != first && text != second)
+    refuse(options, name, (std::string(first) + ", " + second).c_str());
+  return text == second;
+}
+
 VmSettings vm_defaults(const Options& options) {
   VmSettings settings;
   settings.grid_ns = static_cast<std::uint64_t>(seconds(options, "grid", 1, 3600).count());
@@ -107,6 +123,12 @@ VmSettings vm_defaults(const Options& options) {
   const auto view = parse_topology_view(options.text("topology"));
   if (!view) refuse(options, "topology", "guest, single, host");
   settings.topology = *view;
+  settings.is_off = choice(options, "off", "no", "yes");
+  settings.hides_subzones = choice(options, "zones", "all", "package");
+  settings.hides_idle = choice(options, "idle", "shown", "hidden");
+  settings.blind_seconds = static_cast<std::uint32_t>(options.number("neighbour-blind", 0, 3600));
+  if (settings.blind_seconds != 0 && settings.blind_seconds < 60)
+    throw UsageError{"neighbour-blind: is neither 0 nor 60 to 3600"};
   return settings;
 }
 

@@ -3,6 +3,7 @@
 #include "host/hypervisor/domain_xml.hpp"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cmath>
 #include <pugixml.hpp>
@@ -65,6 +66,15 @@ Result<std::uint64_t> grid_ns(const std::string& what, std::string_view text) {
   return static_cast<std::uint64_t>(std::llround(seconds * 1e9));
 }
 
+/// Sets `chosen` to whether `value` is the second of two words.
+Result<void> apply_choice(const std::string& what, std::string_view value,
+                          std::array<const char*, 2> words, bool& chosen) {
+  if (value != words[0] && value != words[1])
+    return wrong(what, value, (std::string(words[0]) + " or " + words[1]).c_str());
+  chosen = value == words[1];
+  return {};
+}
+
 Result<void> apply(std::string_view name, std::string_view value, VmSettings& settings) {
   const std::string what = "<metadata><vm " + printable(name) + ">";
   if (name == "topology") {
@@ -84,9 +94,21 @@ Result<void> apply(std::string_view name, std::string_view value, VmSettings& se
     else if (value == "0440") settings.energy_mode = 0440;
     else if (value == "0444") settings.energy_mode = 0444;
     else return wrong(what, value, "0400, 0440 or 0444");
+  } else if (name == "off") {
+    return apply_choice(what, value, {"no", "yes"}, settings.is_off);
+  } else if (name == "zones") {
+    return apply_choice(what, value, {"all", "package"}, settings.hides_subzones);
+  } else if (name == "idle") {
+    return apply_choice(what, value, {"shown", "hidden"}, settings.hides_idle);
+  } else if (name == "neighbour-blind") {
+    const auto seconds = parse_u64(value);
+    if (!seconds || (*seconds != 0 && *seconds < 60) || *seconds > 3600)
+      return wrong(what, value, "0 or seconds from 60 to 3600");
+    settings.blind_seconds = static_cast<std::uint32_t>(*seconds);
   } else {
-    return fail(EPROTO,
-                what + " is an attribute we do not know: topology, grid, quantum-uj and mode are");
+    return fail(EPROTO, what +
+                            " is an attribute we do not know: topology, grid, quantum-uj, mode, off, "
+                            "zones, idle and neighbour-blind are");
   }
   return {};
 }

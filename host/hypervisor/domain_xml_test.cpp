@@ -107,6 +107,23 @@ TEST(DomainXml, MetadataChangesTheDefaultsWhateverItsPrefix) {
   }
 }
 
+TEST(DomainXml, MetadataSaysWhatATenantSees) {
+  const auto settings = [](const std::string& attributes, const VmSettings& defaults = {}) {
+    const auto vm = parse_domain_xml(
+        with_metadata("<vm xmlns='urn:vpowercap:domain:1' " + attributes + "/>"), defaults);
+    EXPECT_TRUE(vm) << vm.error().message;
+    return vm->settings;
+  };
+  const auto hidden = settings("off='yes' zones='package' idle='hidden' neighbour-blind='300'");
+  EXPECT_TRUE(hidden.is_off);
+  EXPECT_TRUE(hidden.hides_subzones);
+  EXPECT_TRUE(hidden.hides_idle);
+  EXPECT_EQ(hidden.blind_seconds, 300u);
+  const auto shown = settings("off='no' zones='all' idle='shown' neighbour-blind='0'", hidden);
+  EXPECT_FALSE(shown.is_off || shown.hides_subzones || shown.hides_idle);
+  EXPECT_EQ(shown.blind_seconds, 0u);
+}
+
 TEST(DomainXml, LeavesTheMetadataOfOthersAlone) {
   const auto vm = parse_domain_xml(
       with_metadata("<nova:vm xmlns:nova='http://openstack.org/xmlns/libvirt/nova/1.1' grid='x'/>"
@@ -117,18 +134,23 @@ TEST(DomainXml, LeavesTheMetadataOfOthersAlone) {
 }
 
 TEST(DomainXml, ErrorsNameElementAndAttribute) {
-  const std::vector<std::pair<std::string, std::string>> cases{{"topology='both'", "topology"},
-                                                               {"grid='0.5'", "grid"},
-                                                               {"grid='3601'", "grid"},
-                                                               {"grid='nan'", "grid"},
-                                                               {"grid='2s'", "grid"},
-                                                               {"grid=''", "grid"},
-                                                               {"grid='-1'", "grid"},
-                                                               {"quantum-uj='0'", "quantum-uj"},
-                                                               {"quantum-uj='1e3'", "quantum-uj"},
-                                                               {"mode='0777'", "mode"},
-                                                               {"mode='400'", "mode"},
-                                                               {"colour='red'", "colour"}};
+  const std::vector<std::pair<std::string, std::string>> cases{
+      {"off='maybe'", "off"},
+      {"zones='core'", "zones"},
+      {"idle='0'", "idle"},
+      {"neighbour-blind='59'", "neighbour-blind"},
+      {"topology='both'", "topology"},
+      {"grid='0.5'", "grid"},
+      {"grid='3601'", "grid"},
+      {"grid='nan'", "grid"},
+      {"grid='2s'", "grid"},
+      {"grid=''", "grid"},
+      {"grid='-1'", "grid"},
+      {"quantum-uj='0'", "quantum-uj"},
+      {"quantum-uj='1e3'", "quantum-uj"},
+      {"mode='0777'", "mode"},
+      {"mode='400'", "mode"},
+      {"colour='red'", "colour"}};
   for (const auto& [attribute, name] : cases) {
     const auto message =
         error_of(with_metadata("<p:vm xmlns:p='urn:vpowercap:domain:1' " + attribute + "/>"));

@@ -159,11 +159,19 @@ void LibvirtWatch::Impl::serve(virConnectPtr connection) {
   const int events = ::virConnectDomainEventRegisterAny(
       connection, nullptr, VIR_DOMAIN_EVENT_ID_LIFECYCLE,
       VIR_DOMAIN_EVENT_CALLBACK(static_cast<virConnectDomainEventCallback>(on_event)), this, nullptr);
+  const auto on_metadata = [](virConnectPtr, virDomainPtr, int, const char*, void* self) noexcept {
+    static_cast<LibvirtWatch::Impl*>(self)->hurry();
+  };
+  const int changes = ::virConnectDomainEventRegisterAny(
+      connection, nullptr, VIR_DOMAIN_EVENT_ID_METADATA_CHANGE,
+      VIR_DOMAIN_EVENT_CALLBACK(static_cast<virConnectDomainEventMetadataChangeCallback>(on_metadata)),
+      this, nullptr);
   while (!leaving && !lost) {
     if (due) resync(connection);
     else if (::virEventRunDefaultImpl() < 0) break;
   }
-  if (events >= 0) ::virConnectDomainEventDeregisterAny(connection, events);
+  for (const int registered : {events, changes})
+    if (registered >= 0) ::virConnectDomainEventDeregisterAny(connection, registered);
   ::virConnectUnregisterCloseCallback(connection, nullptr);
   ::virEventRemoveHandle(handle);
   ::virEventRemoveTimeout(timer);

@@ -46,7 +46,9 @@ void Account::admit(const VmDescription& vm, Nanoseconds now) {
   const auto [entry, is_new] = vms_.try_emplace(vm.uuid);
   auto& record = entry->second;
   if (is_new || record.state == VmState::stopped) record.created_ns = ns(now);
+  const auto sockets = record.sockets;
   describe_vm(record, vm, host_);
+  if (record.sockets != sockets) paces_.erase(vm.uuid);  // energy may have moved between its zones
   publish_new_zones(record);
 }
 
@@ -228,6 +230,7 @@ std::vector<Error> Account::book(const Tick& tick) {
 
 void Account::finish_vm(const Tick& tick, const VmTick& vm_tick) {
   auto& record = vms_[vm_tick.uuid];
+  const auto work_before = record.work_ns;
   for (const auto& [scope, work] : vm_tick.work)
     if (scope.is_package()) record.work_ns += work.total_ns;
   if (const auto owned = owned_vcpus(vm_tick); owned > 0) record.owned_vcpus = owned;
@@ -235,6 +238,7 @@ void Account::finish_vm(const Tick& tick, const VmTick& vm_tick) {
   record.work_mark_ns = vm_tick.work_mark_ns;
   record.work_source = vm_tick.work_source;
   record.sampled_ns = ns(tick.now);
+  show(record, paces_[vm_tick.uuid], record.work_ns - work_before, time_of(host_.interval_ns));
   publish(record, tick.now, false);
 }
 
@@ -247,7 +251,10 @@ std::vector<Uuid> Account::take_expired(Nanoseconds now) {
         record.state == VmState::stopped && ns(now) > record.stopped_ns + ns(options_.keep_stopped);
     if (was_never_started || is_over) expired.push_back(uuid);
   }
-  for (const auto& uuid : expired) vms_.erase(uuid);
+  for (const auto& uuid : expired) {
+    vms_.erase(uuid);
+    paces_.erase(uuid);
+  }
   return expired;
 }
 

@@ -15,6 +15,7 @@
 #include "common/units/microjoules.hpp"
 #include "host/sampler/backlog.hpp"
 #include "host/sampler/idle_book.hpp"
+#include "host/sampler/pace.hpp"
 #include "host/sampler/tick.hpp"
 #include "host/sampler/zone_counter.hpp"
 #include "host/sampler/zone_scope.hpp"
@@ -116,6 +117,7 @@ class Account {
   std::vector<std::uint32_t> packages_{0};
   std::map<ZoneScope, std::uint64_t> milli_cpus_;
   std::map<Uuid, VmRecord> vms_;
+  std::map<Uuid, VmPaces> paces_;
   std::vector<ZoneState> states_;
   /// What gaps the present tick brought, per domain: the most of any zone.
   std::array<DomainQuality, virtual_domains.size()> tick_gaps_{};

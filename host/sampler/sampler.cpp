@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "common/units/wide.hpp"
+#include "host/sampler/vm_book.hpp"
 
 namespace vpowercap {
 namespace {
@@ -60,7 +61,7 @@ Sampler::Sampler(SamplerOptions options, std::unique_ptr<EnergySource> source, L
                         .pid = vm.pid,
                         .pid_start_ticks = vm.pid_start_ticks};
     known.topology = {vm.vcpus, vm.guest_sockets, vm.owned_vcpus};
-    known.settings = {vm.grid_ns, vm.quantum_uj, vm.max_energy_range_uj, vm.energy_mode, vm.topology};
+    known.settings = settings_of(vm);
     account_.admit(known, last_tick_);
     resumed_.push_back({std::move(known), {vm.work_mark_ns, vm.work_source}});
   }

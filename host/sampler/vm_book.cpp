@@ -15,9 +15,20 @@ void fold_into_first_socket(VmRecord& record, std::uint32_t new_sockets) {
       auto& to = record.zone(0, domain);
       to.idle_uj += from.idle_uj;
       to.dynamic_uj += from.dynamic_uj;
-      from = {};
+      from.idle_uj = from.dynamic_uj = 0;
     }
   }
+}
+
+void add(VirtualZoneRecord& zone, const Share& share, bool hides_idle) {
+  zone.idle_uj += share.idle.count;
+  zone.dynamic_uj += share.dynamic.count;
+  zone.owed_uj += static_cast<std::int64_t>(share.dynamic.count + (hides_idle ? 0 : share.idle.count));
+}
+
+void take_up(VirtualZoneRecord& zone, std::int64_t energy_uj) {
+  zone.shown_uj += static_cast<std::uint64_t>(std::max<std::int64_t>(0, energy_uj));
+  zone.owed_uj -= std::max<std::int64_t>(0, energy_uj);
 }
 
 /// One value per socket shown; sockets that are not shown count with the last.
@@ -46,6 +57,10 @@ void describe_vm(VmRecord& record, const VmDescription& vm, const HostRecord& ho
   record.grid_ns = std::max<std::uint64_t>(1, vm.settings.grid_ns);
   record.quantum_uj = std::max<std::uint64_t>(1, vm.settings.quantum_uj);
   record.max_energy_range_uj = vm.settings.max_energy_range_uj;
+  record.is_off = vm.settings.is_off;
+  record.hides_subzones = vm.settings.hides_subzones;
+  record.hides_idle = vm.settings.hides_idle;
+  record.blind_seconds = vm.settings.blind_seconds;
   record.stopped_ns = 0;
   if (vm.pid != 0) {
     if (record.pid != vm.pid || record.pid_start_ticks != vm.pid_start_ticks) record.work_mark_ns = 0;
@@ -54,22 +69,46 @@ void describe_vm(VmRecord& record, const VmDescription& vm, const HostRecord& ho
   }
 }
 
+VmSettings settings_of(const VmRecord& record) {
+  return {.grid_ns = record.grid_ns,
+          .quantum_uj = record.quantum_uj,
+          .max_energy_range_uj = record.max_energy_range_uj,
+          .energy_mode = record.energy_mode,
+          .topology = record.topology,
+          .is_off = record.is_off != 0,
+          .hides_subzones = record.hides_subzones != 0,
+          .hides_idle = record.hides_idle != 0,
+          .blind_seconds = record.blind_seconds};
+}
+
 void book_share(VmRecord& record, EnergyDomain domain, const Share& share,
                 std::span<const std::uint64_t> socket_work_ns,
                 std::span<const std::uint64_t> socket_vcpus, std::uint32_t host_package) {
   if (record.topology == TopologyView::host && record.sockets > 1) {
-    auto& zone = record.zone(std::min(host_package, record.sockets - 1), domain);
-    zone.idle_uj += share.idle.count;
-    zone.dynamic_uj += share.dynamic.count;
+    add(record.zone(std::min(host_package, record.sockets - 1), domain), share, record.hides_idle != 0);
     return;
   }
   const std::size_t sockets = std::max(1u, record.sockets);
   const auto shares =
       spread_over_sockets(share, folded(socket_work_ns, sockets), folded(socket_vcpus, sockets));
-  for (std::uint32_t socket = 0; socket < shares.size(); ++socket) {
-    record.zone(socket, domain).idle_uj += shares[socket].idle.count;
-    record.zone(socket, domain).dynamic_uj += shares[socket].dynamic.count;
-  }
+  for (std::uint32_t socket = 0; socket < shares.size(); ++socket)
+    add(record.zone(socket, domain), shares[socket], record.hides_idle != 0);
+}
+
+void show(VmRecord& record, VmPaces& paces, std::uint64_t work_ns, Nanoseconds length) {
+  if (record.blind_seconds == 0) paces.clear();
+  for (std::uint32_t socket = 0; socket < record.sockets; ++socket)
+    for (const auto domain : virtual_domains) {
+      auto& zone = record.zone(socket, domain);
+      if (record.blind_seconds == 0) {
+        take_up(zone, zone.owed_uj);
+        continue;
+      }
+      const Nanoseconds constant = std::chrono::seconds(record.blind_seconds);
+      auto& pace = paces[{socket, domain}];
+      take_up(zone, pace.step({zone.dynamic_uj, record.hides_idle != 0 ? 0 : zone.idle_uj},
+                              zone.owed_uj, {work_ns, length}, constant));
+    }
 }
 
 void publish(VmRecord& record, Nanoseconds now, bool force) {
@@ -80,7 +119,8 @@ void publish(VmRecord& record, Nanoseconds now, bool force) {
   for (std::uint32_t socket = 0; socket < record.sockets; ++socket)
     for (const auto domain : virtual_domains) {
       auto& zone = record.zone(socket, domain);
-      const auto value = published_value(zone.idle_uj + zone.dynamic_uj, record.quantum_uj);
+      if (force) take_up(zone, zone.owed_uj);
+      const auto value = published_value(zone.shown_uj, record.quantum_uj);
       zone.published_uj = std::max(zone.published_uj, value);
     }
 }
