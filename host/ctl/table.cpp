@@ -46,6 +46,17 @@ std::string quality_table(const LedgerView& view, const VmRecord& vm) {
   return out;
 }
 
+/// What the VM's settings keep from its guest; empty: nothing.
+std::string limits_text(const VmRecord& vm) {
+  std::vector<std::string> parts;
+  if (vm.is_off != 0) parts.emplace_back("sees no zones (off)");
+  else if (vm.hides_subzones != 0) parts.emplace_back("sees packages only");
+  if (vm.hides_idle != 0) parts.emplace_back("is shown no idle energy");
+  if (vm.blind_seconds != 0)
+    parts.push_back(fmt::format("sees its neighbours over {} s only", vm.blind_seconds));
+  return fmt::format("{}", fmt::join(parts, ", "));
+}
+
 }  // namespace
 
 std::string list_table(const LedgerView& view, bool by_power) {
@@ -113,6 +124,8 @@ std::string vm_page(const LedgerView& view, const VmRecord& vm) {
       fmt::format("{:<14}{} s grid, {} µJ quantum, wraps at {} µJ, energy_uj mode {:04o}\n{:<14}{}\n\n",
                   "shown with", static_cast<double>(vm.grid_ns) / 1e9, vm.quantum_uj,
                   vm.max_energy_range_uj, vm.energy_mode, "gaps", vm.gaps);
+  if (const auto limits = limits_text(vm); !limits.empty())
+    out += fmt::format("{:<14}{}\n\n", "the guest", limits);
   out += fmt::format("{:<8}{:<9}{:>18}{:>18}{:>18}{:>18}\n", "SOCKET", "DOMAIN", "ENERGY", "IDLE PART",
                      "DYNAMIC PART", "SHOWN TO GUEST");
   for (std::uint32_t socket = 0; socket < vm.sockets; ++socket) {
