@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 
+#include "common/attribution/cpu_weights.hpp"
 #include "tests/sim/host.hpp"
 #include "tests/sim/kernel_files.hpp"
 
@@ -36,10 +37,12 @@ class System {
   [[nodiscard]] virtual Estimates estimates() const = 0;
 };
 
-/// What a scenario lets the operator of our system configure.
+/// How the operator has set up our system.
 struct OurSettings {
-  double idle_w = 0;  ///< per package
+  std::string name = "vpowercap";  ///< no two alike on a host
+  double idle_w = 0;               ///< per package
   double idle_dram_w = 0;
+  PackageWeights weights = PackageWeights::time;
 };
 
 std::unique_ptr<System> make_vpowercap(const KernelFiles& files, const OurSettings& settings);

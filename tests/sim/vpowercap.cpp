@@ -21,19 +21,21 @@ Uuid uuid_of(std::size_t vm) {
 
 class Vpowercap final : public System {
  public:
-  Vpowercap(const KernelFiles& files, const OurSettings& settings) : files_(files) {
+  Vpowercap(const KernelFiles& files, const OurSettings& settings)
+      : name_(settings.name), ledger_(files.ledger(name_)) {
     SamplerOptions options{.proc_root = files.proc_root(), .sysfs_root = files.sysfs_root()};
     const auto microwatts = [](double watts) { return static_cast<std::uint64_t>(watts * 1e6); };
     options.account.idle_uw = {microwatts(settings.idle_w), 0, 0, microwatts(settings.idle_dram_w)};
+    options.account.weights = settings.weights;
     options.account.max_zone_uw = 400'000'000;
-    auto ledger = LedgerWriter::open({files.ledger(), "", 60s, 1s});
+    auto ledger = LedgerWriter::open({ledger_, "", 60s, 1s});
     if (!ledger) throw std::runtime_error(ledger.error().message);
     sampler_ = std::make_unique<Sampler>(
         options, std::make_unique<PowercapSource>(files.sysfs_root() + "/class/powercap", clock_),
         std::move(*ledger), [](const Error& error) { throw std::runtime_error(error.message); });
   }
 
-  [[nodiscard]] std::string name() const override { return "vpowercap"; }
+  [[nodiscard]] std::string name() const override { return name_; }
   [[nodiscard]] std::int64_t next_ms() const override { return next_ms_; }
   void vm_started(std::size_t vm, const Process& process) override {
     VmDescription description{.uuid = uuid_of(vm),
@@ -57,7 +59,7 @@ class Vpowercap final : public System {
   }
   [[nodiscard]] Estimates estimates() const override {
     Estimates estimates;
-    const auto ledger = LedgerReader::open(files_.ledger());
+    const auto ledger = LedgerReader::open(ledger_);
     if (!ledger) throw std::runtime_error(ledger.error().message);
     for (const auto vm : seen_) {
       const auto record = ledger->find(uuid_of(vm));
@@ -78,7 +80,8 @@ class Vpowercap final : public System {
     sampler_->set_vms(std::move(list));
   }
 
-  const KernelFiles& files_;
+  const std::string name_;
+  const std::string ledger_;
   FakeClock clock_;
   std::int64_t clock_ms_ = 0;
   std::int64_t next_ms_ = 0;
