@@ -162,8 +162,11 @@ ScenarioResult run(const Scenario& scenario) {
   };
   for (std::size_t i = 0; i < stage.systems.size(); ++i)
     result.systems.push_back(errors(*stage.systems[i], before.systems[i], after.systems[i]));
-  for (std::size_t i = 0; i < stage.variants.size(); ++i)
-    result.variants.push_back(errors(*stage.variants[i], before.variants[i], after.variants[i]));
+  for (std::size_t i = 0; i < stage.variants.size(); ++i) {
+    const auto& variant = *stage.variants[i];
+    result.variants.push_back(
+        {errors(variant, before.variants[i], after.variants[i]), variant.idle_w()});
+  }
   return result;
 }
 

@@ -23,7 +23,7 @@ class Stage {
   KernelFiles files;
   std::vector<std::unique_ptr<System>> systems;
   /// Ours set up in other ways, sampled when systems[0] is.
-  std::vector<std::unique_ptr<System>> variants;
+  std::vector<std::unique_ptr<OurSystem>> variants;
   std::vector<std::size_t> vms;  ///< indices of processes that are VMs, in the order of their start
 
   std::size_t start_vm(const ProcessSpec& spec);
@@ -76,12 +76,18 @@ struct SystemResult {
       dynamic;  ///< what the system says is dynamic (all, where it does not say) against true dynamic
 };
 
+/// Ours, set up in another way than in the comparison.
+struct VariantResult {
+  SystemResult errors;
+  double idle_w = 0;  ///< idle power that it went by at the end, per package
+};
+
 struct ScenarioResult {
   std::string name;
   std::string text;
   std::size_t vms = 0;
   std::vector<SystemResult> systems;
-  std::vector<SystemResult> variants;  ///< ours, set up in other ways
+  std::vector<VariantResult> variants;  ///< ours, set up in other ways
 };
 
 /// Seconds before the measured window, for every system to get its bases, and its length.

@@ -25,8 +25,9 @@ json to_json(const ScenarioResult& result) {
   }
   json variants = json::object();
   for (const auto& variant : result.variants)
-    variants[variant.system] = {{"errors", to_json(variant.total)},
-                                {"dynamic_errors", to_json(variant.dynamic)}};
+    variants[variant.errors.system] = {{"errors", to_json(variant.errors.total)},
+                                       {"dynamic_errors", to_json(variant.errors.dynamic)},
+                                       {"idle_watts", variant.idle_w}};
   return {{"name", result.name}, {"text", result.text},       {"vms", result.vms},
           {"errors", errors},    {"dynamic_errors", dynamic}, {"variants", variants}};
 }

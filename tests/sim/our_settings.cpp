@@ -2,6 +2,8 @@
 // Settings of the compared system and its variants.
 #include "tests/sim/our_settings.hpp"
 
+#include "tests/sim/history.hpp"
+
 namespace vpowercap::sim {
 namespace {
 
@@ -16,8 +18,15 @@ OurSettings configured(std::string name, const HostShape& shape, PackageWeights 
 }  // namespace
 
 std::vector<OurSettings> our_settings(const HostShape& shape) {
-  return {configured("vpowercap", shape, PackageWeights::time),
-          configured("vpowercap (smt)", shape, PackageWeights::smt)};
+  const auto empty = live_through(shape, History::without_vms);
+  const auto loaded = live_through(shape, History::never_idle);
+  return {
+      configured("vpowercap", shape, PackageWeights::time),
+      configured("vpowercap (smt)", shape, PackageWeights::smt),
+      {.name = "learned without VMs", .learned = empty.by_time},
+      {.name = "learned under load", .learned = loaded.by_time},
+      {.name = "learned under load (smt)", .weights = PackageWeights::smt, .learned = loaded.by_smt},
+      {.name = "not known"}};
 }
 
 }  // namespace vpowercap::sim

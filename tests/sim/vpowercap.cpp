@@ -19,14 +19,19 @@ Uuid uuid_of(std::size_t vm) {
   return uuid;
 }
 
-class Vpowercap final : public System {
+std::optional<std::uint64_t> microwatts(std::optional<double> watts) {
+  if (!watts) return std::nullopt;
+  return static_cast<std::uint64_t>(*watts * 1e6);
+}
+
+class Vpowercap final : public OurSystem {
  public:
   Vpowercap(const KernelFiles& files, const OurSettings& settings)
       : name_(settings.name), ledger_(files.ledger(name_)) {
     SamplerOptions options{.proc_root = files.proc_root(), .sysfs_root = files.sysfs_root()};
-    const auto microwatts = [](double watts) { return static_cast<std::uint64_t>(watts * 1e6); };
     options.account.idle_uw = {microwatts(settings.idle_w), 0, 0, microwatts(settings.idle_dram_w)};
     options.account.weights = settings.weights;
+    options.idle = settings.learned;
     options.account.max_zone_uw = 400'000'000;
     auto ledger = LedgerWriter::open({ledger_, "", 60s, 1s});
     if (!ledger) throw std::runtime_error(ledger.error().message);
@@ -73,6 +78,16 @@ class Vpowercap final : public System {
     return estimates;
   }
 
+  IdleLearner::Memory idle_memory() override { return sampler_->idle_memory(); }
+  [[nodiscard]] double idle_w() const override {
+    const auto& host = sampler_->account().host();
+    double sum_w = 0;
+    for (std::uint32_t i = 0; i < host.zone_count; ++i)
+      if (host.zones[i].domain == EnergyDomain::package)
+        sum_w += static_cast<double>(host.zones[i].idle_power_uw) / 1e6;
+    return sum_w / host.packages;
+  }
+
  private:
   void tell() {
     std::vector<VmDescription> list;
@@ -92,7 +107,7 @@ class Vpowercap final : public System {
 
 }  // namespace
 
-std::unique_ptr<System> make_vpowercap(const KernelFiles& files, const OurSettings& settings) {
+std::unique_ptr<OurSystem> make_vpowercap(const KernelFiles& files, const OurSettings& settings) {
   return std::make_unique<Vpowercap>(files, settings);
 }
 
