@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <optional>
+#include <span>
 
 namespace vpowercap {
 namespace {
@@ -38,9 +39,9 @@ struct Point {
   double power_uw;
 };
 
-/// The line of least squares through `points`, at utilisation 0; nullopt when it does not rise.
-std::optional<double> at_zero(const std::vector<Point>& points) {
-  if (points.size() < fewest_points) return std::nullopt;
+/// The line of least squares through `points`, at utilisation 0; nullopt when it does not rise or does
+/// not end above 0 W, as no machine's can.
+std::optional<double> at_zero(std::span<const Point> points) {
   const auto count = static_cast<double>(points.size());
   double mean_x = 0;
   double mean_y = 0;
@@ -55,7 +56,18 @@ std::optional<double> at_zero(const std::vector<Point>& points) {
     xy += (point.utilisation - mean_x) * (point.power_uw - mean_y);
   }
   if (xx <= 0 || xy < 0) return std::nullopt;
-  return mean_y - xy / xx * mean_x;
+  const double end = mean_y - xy / xx * mean_x;
+  return end > 0 ? std::optional(end) : std::nullopt;
+}
+
+/// The lowest end of such lines through the three least busy points, through four, and so on. Power
+/// rises ever less steeply with utilisation (waking of the package, turbo, hardware threads): a line
+/// that takes in busier points mostly ends higher above the truth.
+std::optional<double> lowest_at_zero(std::span<const Point> points) {
+  std::optional<double> lowest;
+  for (std::size_t count = fewest_points; count <= points.size(); ++count)
+    if (const auto end = at_zero(points.first(count))) lowest = std::min(lowest.value_or(*end), *end);
+  return lowest;
 }
 
 }  // namespace
@@ -109,10 +121,10 @@ IdleEstimate IdleLearner::work_out(const Zone& zone) {
     estimate.confidence = weight_of(zone[0]) >= good_ticks ? IdleConfidence::good : IdleConfidence::low;
     return estimate;
   }
-  const auto extrapolated = at_zero(points);
+  const auto extrapolated = lowest_at_zero(points);
   if (!extrapolated) return estimate;
-  estimate.power_uw = static_cast<std::uint64_t>(
-      std::llround(std::clamp(*extrapolated, 0.0, static_cast<double>(*lowest))));
+  estimate.power_uw =
+      static_cast<std::uint64_t>(std::llround(std::min(*extrapolated, static_cast<double>(*lowest))));
   if (estimate.power_uw > 0) estimate.confidence = IdleConfidence::low;
   return estimate;
 }

@@ -23,8 +23,9 @@ struct IdleEstimate {
 
 /// Learns the idle power of zones. Each tick falls into one of 20 classes of utilisation, 5 % wide, and
 /// there into a class of power, 1 % wide. With at least `min_ticks` ticks below 5 % utilisation, idle
-/// power is the level under which a tenth of them lie; with fewer, a straight line through such levels
-/// of three or more busier classes, read at 0 %. It is never above such a level of any class. What was
+/// power is the level under which a tenth of them lie; with fewer, straight lines through such levels
+/// of the three least busy classes, of four and so on are read at 0 %, and the lowest that is above 0 W
+/// counts. It is never above such a level of any class. What was
 /// seen fades with a half-life of two days of observation, so that a lower level is followed within
 /// hours and a higher one, as after a change of firmware, within nine days.
 /// Pure: no clock, no files. Not thread-safe.

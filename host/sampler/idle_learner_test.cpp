@@ -59,6 +59,35 @@ TEST(IdleLearner, OnAnEverBusyHostALineIsReadAtZero) {
   EXPECT_EQ(estimate.samples, 0u);
 }
 
+/// `levels`: watts at 22.5, 32.5, 42.5, 62.5 and 82.5 %.
+void feed_classes(IdleLearner& learner, const std::vector<double>& levels) {
+  const std::uint64_t percent[] = {22, 32, 42, 62, 82};
+  for (std::size_t i = 0; i < levels.size(); ++i)
+    feed(learner, 100, static_cast<std::uint64_t>(levels[i] * 1e6), percent[i]);
+}
+
+TEST(IdleLearner, WherePowerRisesEverLessSteeplyTheLeastBusyClassesCount) {
+  IdleLearner learner;
+  feed_classes(learner, {42.5, 52.5, 62.5, 70.5, 78.5});  // 20 W + 1 W per percent, then 0.4 W
+  EXPECT_NEAR(static_cast<double>(learner.estimate(zone).power_uw), 20e6, 1e3);
+}
+
+TEST(IdleLearner, ALineOverAllIsReadWhereItEndsLowest) {
+  IdleLearner learner;
+  feed_classes(learner, {36, 38, 40, 60, 80});  // nearly flat at first
+  EXPECT_LT(learner.estimate(zone).power_uw, 20 * watt);
+  EXPECT_GT(learner.estimate(zone).power_uw, 10 * watt);
+}
+
+TEST(IdleLearner, LinesThatEndBelowZeroAreNotBelieved) {
+  IdleLearner learner;
+  feed_classes(learner, {30, 60, 90});
+  EXPECT_EQ(learner.estimate(zone).confidence, IdleConfidence::none);
+  feed_classes(learner, {30, 60, 90, 100, 110});
+  EXPECT_EQ(learner.estimate(zone).confidence, IdleConfidence::low);
+  EXPECT_GT(learner.estimate(zone).power_uw, watt);
+}
+
 TEST(IdleLearner, TwoLevelsOfLoadAreNoLine) {
   IdleLearner learner;
   feed(learner, 1000, 60 * watt, 50);

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "tests/sim/our_settings.hpp"
+
 namespace vpowercap::sim {
 namespace {
 
@@ -20,13 +22,15 @@ Truth truth_of(const Process& process) {
 /// What everything counted has come to at one time.
 struct Marks {
   std::vector<Truth> truth;
-  std::vector<Estimates> estimates;
+  std::vector<Estimates> systems;
+  std::vector<Estimates> variants;
 };
 
 Marks marks_of(const Stage& stage) {
   Marks marks;
   for (const auto& process : stage.host.processes()) marks.truth.push_back(truth_of(process));
-  for (const auto& system : stage.systems) marks.estimates.push_back(system->estimates());
+  for (const auto& system : stage.systems) marks.systems.push_back(system->estimates());
+  for (const auto& variant : stage.variants) marks.variants.push_back(variant->estimates());
   return marks;
 }
 
@@ -41,11 +45,29 @@ void note(Errors& errors, double estimated_j, double true_j, std::size_t vms) {
   errors.worst = std::max(errors.worst, error);
 }
 
+/// Errors of one system over the window, whose estimates went from `first` to `last`.
+SystemResult errors_of(const System& system, const Stage& stage, const std::vector<Truth>& true_first,
+                       const std::vector<Truth>& true_last, const Estimates& first,
+                       const Estimates& last) {
+  SystemResult errors{.system = system.name()};
+  for (const auto vm : stage.vms) {
+    const auto base = vm < true_first.size() ? true_first[vm] : Truth{};
+    const auto from = at(first, vm);
+    const auto to = at(last, vm);
+    note(errors.total, to.total_j - from.total_j, true_last[vm].total_j - base.total_j,
+         stage.vms.size());
+    note(errors.dynamic, to.dynamic_j - from.dynamic_j, true_last[vm].dynamic_j - base.dynamic_j,
+         stage.vms.size());
+  }
+  return errors;
+}
+
 }  // namespace
 
-Stage::Stage(HostShape shape, std::uint64_t seed, const OurSettings& settings)
+Stage::Stage(HostShape shape, std::uint64_t seed, const std::vector<OurSettings>& ours)
     : host(shape, seed), files(host), delays_(seed + 1) {
-  systems.push_back(make_vpowercap(files, settings));
+  systems.push_back(make_vpowercap(files, ours.front()));
+  for (std::size_t i = 1; i < ours.size(); ++i) variants.push_back(make_vpowercap(files, ours[i]));
   systems.push_back(make_scaphandre(files));
   systems.push_back(make_qemu_rapl(files));
   systems.push_back(make_kepler(files));
@@ -56,13 +78,13 @@ std::size_t Stage::start_vm(const ProcessSpec& spec) {
   const auto vm = host.start(spec);
   vms.push_back(vm);
   files.write();
-  for (const auto& system : systems) system->vm_started(vm, host.processes()[vm]);
+  for_each_system([&](System& system) { system.vm_started(vm, host.processes()[vm]); });
   return vm;
 }
 
 void Stage::end_vm(std::size_t vm) {
   files.write();
-  for (const auto& system : systems) system->vm_ended(vm);
+  for_each_system([&](System& system) { system.vm_ended(vm); });
   host.end(vm);
   files.write();
 }
@@ -92,14 +114,25 @@ void Stage::sample_due(double late) {
       continue;
     }
     files.write();
-    systems[i]->sample(now);
+    sample(i);
   }
+}
+
+void Stage::sample(std::size_t system) {
+  systems[system]->sample(host.now_ms());
+  if (system > 0) return;
+  for (const auto& variant : variants) variant->sample(host.now_ms());
+}
+
+void Stage::for_each_system(const std::function<void(System&)>& action) {
+  for (const auto& system : systems) action(*system);
+  for (const auto& variant : variants) action(*variant);
 }
 
 void Stage::sample_all() {
   files.write();
   for (std::size_t i = 0; i < systems.size(); ++i) {
-    systems[i]->sample(host.now_ms());
+    sample(i);
     delayed_to_[i] = 0;
   }
 }
@@ -114,7 +147,7 @@ void Stage::run_to(double seconds, double late) {
 }
 
 ScenarioResult run(const Scenario& scenario) {
-  Stage stage(scenario.shape, 20250101, scenario.settings);
+  Stage stage(scenario.shape, 20250101, our_settings(scenario.shape));
   scenario.play(stage);
   stage.run_to(warm_up_s, 0);
   stage.sample_all();
@@ -124,18 +157,15 @@ ScenarioResult run(const Scenario& scenario) {
   const auto after = marks_of(stage);
 
   ScenarioResult result{.name = scenario.name, .text = scenario.text, .vms = stage.vms.size()};
-  for (std::size_t i = 0; i < stage.systems.size(); ++i) {
-    SystemResult errors{.system = stage.systems[i]->name()};
-    for (const auto vm : stage.vms) {
-      const auto base = vm < before.truth.size() ? before.truth[vm] : Truth{};
-      const auto first = at(before.estimates[i], vm);
-      const auto last = at(after.estimates[i], vm);
-      note(errors.total, last.total_j - first.total_j, after.truth[vm].total_j - base.total_j,
-           stage.vms.size());
-      note(errors.dynamic, last.dynamic_j - first.dynamic_j, after.truth[vm].dynamic_j - base.dynamic_j,
-           stage.vms.size());
-    }
-    result.systems.push_back(errors);
+  const auto errors = [&](const System& system, const Estimates& first, const Estimates& last) {
+    return errors_of(system, stage, before.truth, after.truth, first, last);
+  };
+  for (std::size_t i = 0; i < stage.systems.size(); ++i)
+    result.systems.push_back(errors(*stage.systems[i], before.systems[i], after.systems[i]));
+  for (std::size_t i = 0; i < stage.variants.size(); ++i) {
+    const auto& variant = *stage.variants[i];
+    result.variants.push_back(
+        {errors(variant, before.variants[i], after.variants[i]), variant.idle_w()});
   }
   return result;
 }

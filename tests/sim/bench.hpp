@@ -16,11 +16,14 @@ namespace vpowercap::sim {
 /// What a scenario's script works with.
 class Stage {
  public:
-  Stage(HostShape shape, std::uint64_t seed, const OurSettings& settings);
+  /// The first of `ours` is the one that is compared with the others.
+  Stage(HostShape shape, std::uint64_t seed, const std::vector<OurSettings>& ours);
 
   Host host;
   KernelFiles files;
   std::vector<std::unique_ptr<System>> systems;
+  /// Ours set up in other ways, sampled when systems[0] is.
+  std::vector<std::unique_ptr<OurSystem>> variants;
   std::vector<std::size_t> vms;  ///< indices of processes that are VMs, in the order of their start
 
   std::size_t start_vm(const ProcessSpec& spec);
@@ -39,6 +42,8 @@ class Stage {
   };
   void play_events();
   void sample_due(double late);
+  void sample(std::size_t system);
+  void for_each_system(const std::function<void(System&)>& action);
 
   std::vector<Event> events_;
   std::vector<std::int64_t> delayed_to_;
@@ -50,7 +55,6 @@ struct Scenario {
   std::string name;
   std::string text;  ///< one sentence for the document
   HostShape shape;
-  OurSettings settings;
   std::function<void(Stage&)> play;  ///< starts what runs and says what happens later
   double late = 0;                   ///< probability that a sample is late
 };
@@ -72,11 +76,18 @@ struct SystemResult {
       dynamic;  ///< what the system says is dynamic (all, where it does not say) against true dynamic
 };
 
+/// Ours, set up in another way than in the comparison.
+struct VariantResult {
+  SystemResult errors;
+  double idle_w = 0;  ///< idle power that it went by at the end, per package
+};
+
 struct ScenarioResult {
   std::string name;
   std::string text;
   std::size_t vms = 0;
   std::vector<SystemResult> systems;
+  std::vector<VariantResult> variants;  ///< ours, set up in other ways
 };
 
 /// Seconds before the measured window, for every system to get its bases, and its length.

@@ -25,7 +25,9 @@ class KernelFiles {
 
   [[nodiscard]] std::string proc_root() const { return dir_.path("proc"); }
   [[nodiscard]] std::string sysfs_root() const { return dir_.path("sys"); }
-  [[nodiscard]] std::string ledger() const { return dir_.path("ledger"); }
+  [[nodiscard]] std::string ledger(const std::string& name) const {
+    return dir_.path("ledger of " + name);
+  }
 
   /// The simulated machine's age at the host's time 0.
   static constexpr std::int64_t boot_ms = 1'000'000;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Runs all scenarios (or those named) and prints the errors of every system as JSON.
+// Runs all scenarios (or those named, and then no more) and prints the errors of every system as JSON.
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <iostream>
 #include <nlohmann/json.hpp>
@@ -22,11 +23,31 @@ json to_json(const ScenarioResult& result) {
     errors[system.system] = to_json(system.total);
     dynamic[system.system] = to_json(system.dynamic);
   }
-  return {{"name", result.name},
-          {"text", result.text},
-          {"vms", result.vms},
-          {"errors", errors},
-          {"dynamic_errors", dynamic}};
+  json variants = json::object();
+  for (const auto& variant : result.variants)
+    variants[variant.errors.system] = {{"errors", to_json(variant.errors.total)},
+                                       {"dynamic_errors", to_json(variant.errors.dynamic)},
+                                       {"idle_watts", variant.idle_w}};
+  return {{"name", result.name}, {"text", result.text},       {"vms", result.vms},
+          {"errors", errors},    {"dynamic_errors", dynamic}, {"variants", variants}};
+}
+
+/// "SMT pairs" on hosts where two busy siblings draw more or less than the 1.1 times that `smt`
+/// assumes.
+json siblings() {
+  const auto all = scenarios();
+  const auto pairs =
+      std::find_if(all.begin(), all.end(), [](const Scenario& s) { return s.name == "SMT pairs"; });
+  json list = json::array();
+  for (const double factor : {1.0, 1.1, 1.2, 1.3, 1.4, 1.5}) {
+    auto scenario = *pairs;
+    scenario.shape.power.sibling = factor;
+    const auto result = to_json(run(scenario));
+    list.push_back({{"factor", factor},
+                    {"vpowercap", result["errors"]["vpowercap"]},
+                    {"vpowercap (smt)", result["variants"]["vpowercap (smt)"]["errors"]}});
+  }
+  return list;
 }
 
 bool is_wanted(const std::string& name, int argc, char** argv) {
@@ -46,7 +67,9 @@ int main(int argc, char** argv) {
     json list = json::array();
     for (const auto& scenario : scenarios())
       if (is_wanted(scenario.name, argc, argv)) list.push_back(to_json(run(scenario)));
-    std::cout << json{{"scenarios", list}}.dump(1) << "\n";
+    json results{{"scenarios", list}};
+    if (argc < 2) results["siblings"] = siblings();
+    std::cout << results.dump(1) << "\n";
   } catch (const std::exception& error) {
     std::cerr << "accuracy: " << error.what() << "\n";
     return 1;

@@ -46,11 +46,6 @@ void start_host_daemons(Stage& stage) { stage.host.start(host_process(2, 0.02));
 HostShape one_socket() { return {}; }
 HostShape two_sockets() { return {.packages = 2}; }
 
-/// The operator's figure for idle power is 3 % above the truth.
-OurSettings settings_for(const HostShape& shape) {
-  return {.idle_w = shape.power.static_w * 1.03, .idle_dram_w = shape.power.dram_static_w * 1.03};
-}
-
 /// CPUs of one package, or of some of its cores.
 std::vector<std::uint32_t> cpus_of(const HostShape& shape, std::uint32_t package,
                                    std::uint32_t from = 0, std::uint32_t cores = 64) {
@@ -176,7 +171,7 @@ std::vector<Scenario> scenarios() {
   std::vector<Scenario> all;
   const auto add = [&all](std::string name, std::string text, const HostShape& shape,
                           void (*play)(Stage&)) -> Scenario& {
-    all.push_back({std::move(name), std::move(text), shape, settings_for(shape), [play](Stage& stage) {
+    all.push_back({std::move(name), std::move(text), shape, [play](Stage& stage) {
                      start_host_daemons(stage);
                      play(stage);
                    }});

@@ -5,8 +5,11 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 
+#include "common/attribution/cpu_weights.hpp"
+#include "host/sampler/idle_learner.hpp"
 #include "tests/sim/host.hpp"
 #include "tests/sim/kernel_files.hpp"
 
@@ -36,13 +39,24 @@ class System {
   [[nodiscard]] virtual Estimates estimates() const = 0;
 };
 
-/// What a scenario lets the operator of our system configure.
-struct OurSettings {
-  double idle_w = 0;  ///< per package
-  double idle_dram_w = 0;
+/// Our system, and what is known of it beside its estimates.
+class OurSystem : public System {
+ public:
+  virtual IdleLearner::Memory idle_memory() = 0;
+  /// Idle power that the last sample was divided with, in watts: mean over the packages.
+  [[nodiscard]] virtual double idle_w() const = 0;
 };
 
-std::unique_ptr<System> make_vpowercap(const KernelFiles& files, const OurSettings& settings);
+/// How the operator has set up our system.
+struct OurSettings {
+  std::string name = "vpowercap";  ///< no two alike on a host
+  std::optional<double> idle_w;    ///< per package; nullopt: not configured, so learned
+  std::optional<double> idle_dram_w;
+  PackageWeights weights = PackageWeights::time;
+  IdleLearner::Memory learned;  ///< before the scenario begins
+};
+
+std::unique_ptr<OurSystem> make_vpowercap(const KernelFiles& files, const OurSettings& settings);
 std::unique_ptr<System> make_scaphandre(const KernelFiles& files);
 std::unique_ptr<System> make_qemu_rapl(const KernelFiles& files);
 std::unique_ptr<System> make_kepler(const KernelFiles& files);

@@ -19,21 +19,28 @@ Uuid uuid_of(std::size_t vm) {
   return uuid;
 }
 
-class Vpowercap final : public System {
+std::optional<std::uint64_t> microwatts(std::optional<double> watts) {
+  if (!watts) return std::nullopt;
+  return static_cast<std::uint64_t>(*watts * 1e6);
+}
+
+class Vpowercap final : public OurSystem {
  public:
-  Vpowercap(const KernelFiles& files, const OurSettings& settings) : files_(files) {
+  Vpowercap(const KernelFiles& files, const OurSettings& settings)
+      : name_(settings.name), ledger_(files.ledger(name_)) {
     SamplerOptions options{.proc_root = files.proc_root(), .sysfs_root = files.sysfs_root()};
-    const auto microwatts = [](double watts) { return static_cast<std::uint64_t>(watts * 1e6); };
     options.account.idle_uw = {microwatts(settings.idle_w), 0, 0, microwatts(settings.idle_dram_w)};
+    options.account.weights = settings.weights;
+    options.idle = settings.learned;
     options.account.max_zone_uw = 400'000'000;
-    auto ledger = LedgerWriter::open({files.ledger(), "", 60s, 1s});
+    auto ledger = LedgerWriter::open({ledger_, "", 60s, 1s});
     if (!ledger) throw std::runtime_error(ledger.error().message);
     sampler_ = std::make_unique<Sampler>(
         options, std::make_unique<PowercapSource>(files.sysfs_root() + "/class/powercap", clock_),
         std::move(*ledger), [](const Error& error) { throw std::runtime_error(error.message); });
   }
 
-  [[nodiscard]] std::string name() const override { return "vpowercap"; }
+  [[nodiscard]] std::string name() const override { return name_; }
   [[nodiscard]] std::int64_t next_ms() const override { return next_ms_; }
   void vm_started(std::size_t vm, const Process& process) override {
     VmDescription description{.uuid = uuid_of(vm),
@@ -57,7 +64,7 @@ class Vpowercap final : public System {
   }
   [[nodiscard]] Estimates estimates() const override {
     Estimates estimates;
-    const auto ledger = LedgerReader::open(files_.ledger());
+    const auto ledger = LedgerReader::open(ledger_);
     if (!ledger) throw std::runtime_error(ledger.error().message);
     for (const auto vm : seen_) {
       const auto record = ledger->find(uuid_of(vm));
@@ -71,6 +78,16 @@ class Vpowercap final : public System {
     return estimates;
   }
 
+  IdleLearner::Memory idle_memory() override { return sampler_->idle_memory(); }
+  [[nodiscard]] double idle_w() const override {
+    const auto& host = sampler_->account().host();
+    double sum_w = 0;
+    for (std::uint32_t i = 0; i < host.zone_count; ++i)
+      if (host.zones[i].domain == EnergyDomain::package)
+        sum_w += static_cast<double>(host.zones[i].idle_power_uw) / 1e6;
+    return sum_w / host.packages;
+  }
+
  private:
   void tell() {
     std::vector<VmDescription> list;
@@ -78,7 +95,8 @@ class Vpowercap final : public System {
     sampler_->set_vms(std::move(list));
   }
 
-  const KernelFiles& files_;
+  const std::string name_;
+  const std::string ledger_;
   FakeClock clock_;
   std::int64_t clock_ms_ = 0;
   std::int64_t next_ms_ = 0;
@@ -89,7 +107,7 @@ class Vpowercap final : public System {
 
 }  // namespace
 
-std::unique_ptr<System> make_vpowercap(const KernelFiles& files, const OurSettings& settings) {
+std::unique_ptr<OurSystem> make_vpowercap(const KernelFiles& files, const OurSettings& settings) {
   return std::make_unique<Vpowercap>(files, settings);
 }
 

@@ -6,31 +6,15 @@
 
 #include "host/sampler/account.hpp"
 #include "tests/sim/random.hpp"
+#include "tests/sim/true_zone.hpp"
 
 namespace vpowercap::sim {
 namespace {
 
 using namespace std::chrono_literals;
 
-constexpr std::uint64_t range_uj = 262'143'328'850;
 constexpr std::int64_t week_s = 7 * 24 * 3600;
 constexpr std::size_t vm_count = 200;
-
-/// A zone whose energy the test knows.
-struct TrueZone {
-  std::string id;
-  std::string name;
-  EnergyDomain domain;
-  std::uint32_t package;
-  double watts;
-  std::uint64_t offset_uj;     ///< counter value when the week began or the counter was last reset
-  std::uint64_t drawn_uj = 0;  ///< since then
-  std::uint64_t all_uj = 0;    ///< since the first reading
-  std::uint64_t base_uj = 0;   ///< of all_uj, up to the last reading that counted or was a base
-  std::uint64_t lost_uj = 0;   ///< of all_uj, what counted gaps hold
-  std::uint64_t base_gaps = 0;
-  std::uint64_t booked_uj = 0;
-};
 
 /// Life of one VM, in seconds of the week.
 struct Life {
@@ -45,6 +29,8 @@ Uuid uuid_of(std::size_t number) {
   uuid.bytes[0] = static_cast<std::uint8_t>(number);
   return uuid;
 }
+
+std::uint64_t ns(Nanoseconds time) { return static_cast<std::uint64_t>(time.count()); }
 
 class Week : public ::testing::Test {
  protected:
@@ -63,13 +49,13 @@ class Week : public ::testing::Test {
     }
     start_daemon();
     tick(0s, true);
-    for (auto& zone : zones_) zone.all_uj = zone.base_uj = 0;
   }
 
   void start_daemon() {
     AccountOptions options{.policy = IdlePolicy::reserved,
                            .idle_uw = {40'000'000, 10'000'000, 0, 5'000'000},
-                           .max_zone_uw = 400'000'000};
+                           .max_zone_uw = TrueZone::bound_uw,
+                           .tick = TrueZone::tick};
     auto successor = std::make_unique<Account>(options);
     if (account_) {
       std::vector<VmRecord> records;
@@ -80,16 +66,27 @@ class Week : public ::testing::Test {
     account_->describe_host(Method::rapl, 64, {0, 1});
   }
 
+  [[nodiscard]] std::uint64_t drawn(const TrueZone& zone, Nanoseconds length) {
+    const double seconds = std::chrono::duration<double>(length).count();
+    return 1 + static_cast<std::uint64_t>(zone.watts * 1e6 * seconds * random_.between(0.3, 1.3));
+  }
+
   /// Time passes and energy with it.
   void pass(Nanoseconds length) {
     now_ += length;
+    for (auto& zone : zones_) zone.pass(length, drawn(zone, length));
+  }
+
+  /// The machine sleeps for minutes to hours; its counters start at 0 again, or go on.
+  void suspend(bool resets) {
+    pass(Nanoseconds(static_cast<std::int64_t>(random_.between(0, 9e9))));
+    const auto length = Nanoseconds(static_cast<std::int64_t>(random_.between(60e9, 2e13)));
+    boot_offset_ += length;
     for (auto& zone : zones_) {
-      const double seconds = std::chrono::duration<double>(length).count();
-      const auto drawn =
-          1 + static_cast<std::uint64_t>(zone.watts * 1e6 * seconds * random_.between(0.3, 1.3));
-      zone.drawn_uj += drawn;
-      zone.all_uj += drawn;
+      const std::uint64_t first_uj = random_.below(1000);
+      zone.sleep(length, drawn(zone, length) / 20, resets ? &first_uj : nullptr);
     }
+    ++suspends_;
   }
 
   void follow_lives() {
@@ -121,36 +118,31 @@ class Week : public ::testing::Test {
   void tick(Nanoseconds length, bool readable) {
     pass(length);
     follow_lives();
-    Tick tick{.now = now_};
+    Tick tick{.now = now_, .boot_offset = boot_offset_};
     for (const auto i : alive_) tick.vms.push_back(work_of(i, length));
-    tick.busy_ns = {{0, static_cast<std::uint64_t>(20 * length.count())},
-                    {1, static_cast<std::uint64_t>(9 * length.count())}};
-    for (const auto& zone : zones_) {
-      ZoneReading reading{zone.id, zone.name, zone.domain, zone.package, range_uj, std::nullopt, now_};
-      if (readable) reading.raw_uj = (zone.offset_uj + zone.drawn_uj) % range_uj;
-      tick.zones.push_back(reading);
-    }
+    tick.busy_ns = {{0, 20 * ns(length)}, {1, 9 * ns(length)}};
+    for (auto& zone : zones_) tick.zones.push_back(readable ? zone.read(now_) : zone.fail(now_));
     (void)account_->book(tick);
     if (readable) compare_zones();
     forget_stopped();
   }
 
-  /// All energy since the last base was booked at once, or none of it and a gap was counted.
+  /// No zone can be read for about `length`.
+  void fail(Nanoseconds length) {
+    for (const auto end = now_ + length; now_ < end;) tick(TrueZone::tick, false);
+    ++outages_;
+  }
+
+  /// Each zone's books hold all that its counter proves and none of the rest, and say how long that
+  /// was.
   void compare_zones() {
     for (std::size_t i = 0; i < zones_.size(); ++i) {
-      auto& zone = zones_[i];
+      const auto& zone = zones_[i];
       const auto& record = account_->host().zones[i];
-      ASSERT_EQ(record.id.view(), zone.id);
-      const auto booked = record.energy_uj - zone.booked_uj;
-      if (booked == 0 && record.gaps > zone.base_gaps) {
-        zone.lost_uj += zone.all_uj - zone.base_uj;
-        ++lost_;
-      } else if (now_ != begin_) {
-        ASSERT_EQ(booked, zone.all_uj - zone.base_uj) << zone.id << " at " << now_.count();
-      }
-      zone.base_uj = zone.all_uj;
-      zone.base_gaps = record.gaps;
-      zone.booked_uj = record.energy_uj;
+      ASSERT_EQ(record.energy_uj, zone.counted_uj) << record.id.view() << at();
+      ASSERT_EQ(record.gaps, zone.gaps) << record.id.view() << at();
+      ASSERT_EQ(record.gap_ns, ns(zone.gap)) << record.id.view() << at();
+      ASSERT_EQ(record.lost_ns, ns(zone.lost)) << record.id.view() << at();
     }
   }
 
@@ -163,11 +155,12 @@ class Week : public ::testing::Test {
     }
   }
 
-  /// Σ VMs + remainder = Σ zones, for each domain to the microjoule; no counter goes back.
+  /// Σ VMs + remainder + what counted gaps lost = Σ true ΔE of the zones, for each domain to the
+  /// microjoule; no counter goes back.
   void compare_sums() {
     for (const auto domain : virtual_domains) {
       std::uint64_t parts = forgotten_[domain];
-      std::uint64_t zones = 0;
+      std::uint64_t all = 0;
       for (const auto& [uuid, record] : account_->vms()) {
         const auto sum = record.energy_sum(domain);
         auto& least = least_[{uuid, domain}];
@@ -177,19 +170,15 @@ class Week : public ::testing::Test {
       }
       for (std::size_t i = 0; i < zones_.size(); ++i) {
         if (zones_[i].domain != domain) continue;
-        parts += account_->host().zones[i].remainder_uj;
-        zones += account_->host().zones[i].energy_uj;
+        parts += account_->host().zones[i].remainder_uj + zones_[i].lost_uj;
+        all += zones_[i].all_uj;
       }
-      ASSERT_EQ(parts, zones) << to_string(domain) << " after " << (now_ - begin_) / 1s << " s";
+      ASSERT_EQ(parts, all) << to_string(domain) << at();
     }
   }
 
-  /// The machine sleeps: no monotonic time passes, counters start at 0 again.
-  void suspend() {
-    for (auto& zone : zones_) {
-      zone.offset_uj = random_.below(1000);
-      zone.drawn_uj = 0;
-    }
+  [[nodiscard]] std::string at() const {
+    return " after " + std::to_string((now_ - begin_) / 1s) + " s";
   }
 
   Random random_{7};
@@ -198,9 +187,11 @@ class Week : public ::testing::Test {
   std::vector<Life> lives_;
   std::set<std::size_t> alive_;
   std::size_t seen_ = 0;
-  std::size_t lost_ = 0;
+  std::size_t suspends_ = 0;
+  std::size_t outages_ = 0;
   const Nanoseconds begin_ = 1000s;
   Nanoseconds now_ = begin_;
+  Nanoseconds boot_offset_{0};
   std::map<Uuid, VmRecord> last_;
   std::map<EnergyDomain, std::uint64_t> forgotten_;
   std::map<std::pair<Uuid, EnergyDomain>, std::uint64_t> least_;
@@ -208,42 +199,55 @@ class Week : public ::testing::Test {
 
 TEST_F(Week, VmsRemainderAndCountedGapsAreTheEnergyOfTheZonesToTheMicrojoule) {
   std::size_t restarts = 0;
-  std::size_t suspends = 0;
-  std::size_t outages = 0;
   for (std::size_t step = 0; now_ - begin_ < week_s * 1s; ++step) {
     // Ticks of 10 s with jitter, now and then a minute of ticks of 1 s.
     const bool is_fine = step % 2000 < 60;
     tick(Nanoseconds(static_cast<std::int64_t>((is_fine ? 1e9 : 1e10) * random_.between(0.95, 1.05))),
          true);
-    if (step % 1009 == 500) {
-      for (int i = 0; i < 12; ++i) tick(10s, false);
-      ++outages;
+    if (step % 1009 == 500) fail(2min);
+    if (step % 9001 == 4000) fail(15min);  // too long to be certain of small values
+    if (step % 12011 == 2000) fail(3h);    // long enough for several wraps
+    if (step % 8011 == 7000) suspend(suspends_ % 2 == 0);
+    if (step % 24023 == 15000) {  // asleep while nothing can be read
+      fail(1min);
+      suspend(true);
+      fail(1min);
     }
     if (step % 16001 == 9000 && restarts < 3) {
-      pass(random_.below(240) * 1s);
+      // The daemon is away: for minutes after failed readings, then asleep too, then for long.
+      if (restarts == 0) fail(1min);
+      pass((restarts == 2 ? 7200 : random_.below(240)) * 1s);
+      if (restarts == 1) suspend(false);
       start_daemon();
       ++restarts;
-    }
-    if (step % 12011 == 7000 && suspends < 5) {
-      suspend();
-      ++suspends;
     }
     if (step % 50 == 0) compare_sums();
     if (HasFatalFailure()) return;
   }
   tick(1s, true);
   compare_sums();
-  for (std::size_t i = 0; i < zones_.size(); ++i) {
-    EXPECT_EQ(account_->host().zones[i].energy_uj + zones_[i].lost_uj, zones_[i].all_uj)
-        << zones_[i].id;
-    EXPECT_LT(zones_[i].lost_uj, zones_[i].all_uj / 1000) << zones_[i].id;
+  std::uint64_t double_wraps = 0;
+  std::uint64_t wraps_in_counted_gaps = 0;
+  for (const auto& zone : zones_) {
+    EXPECT_GT(zone.lost_uj, 0u);
+    EXPECT_LT(zone.lost_uj, zone.all_uj / 5);
+    EXPECT_GT(zone.lost, 0s);
+    EXPECT_GT(zone.gap, zone.lost) << "every gap was lost";
+    double_wraps += zone.lost_double_wraps;
+    wraps_in_counted_gaps += zone.wraps_in_counted_gaps;
   }
-  EXPECT_EQ(lost_, suspends * zones_.size());
-  EXPECT_GT(zones_[0].all_uj, 100 * range_uj) << "too few wraps";
+  EXPECT_GT(zones_[0].wraps, 100u);
+  EXPECT_GT(wraps_in_counted_gaps, 0u);
+  EXPECT_GT(double_wraps, 0u);
+  EXPECT_GT(zones_[0].lost_double_wraps, 0u);
+  EXPECT_NE(zones_[0].gaps, 0u);
   EXPECT_EQ(restarts, 3u);
-  EXPECT_GE(suspends, 4u);
-  EXPECT_GE(outages, 50u);
+  EXPECT_GE(suspends_, 5u);
+  EXPECT_GE(outages_, 50u);
   EXPECT_EQ(seen_, vm_count);
+  std::cout << zones_[0].wraps << " wraps of package-0, " << double_wraps
+            << " stretches with two or more, " << suspends_ << " suspends, " << outages_ << " outages, "
+            << restarts << " restarts\n";
 }
 
 }  // namespace
