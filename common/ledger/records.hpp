@@ -63,6 +63,7 @@ struct HostZoneRecord {
   IdleMethod idle_method = IdleMethod::none;
   IdleConfidence idle_confidence = IdleConfidence::none;  ///< of a learned one
   std::uint64_t idle_samples = 0;                         ///< ticks that it was learned from
+  std::uint64_t lost_since_ns = 0;  ///< while taken_ns is 0: since when its time is lost; 0: it is not
 };
 
 /// The host's slot.

@@ -36,9 +36,12 @@ void Account::resume(const HostRecord& host, const std::vector<VmRecord>& vms, M
     auto& zone = host_.zones[i];
     zone.power_uw = zone.remainder_power_uw = 0;
     const bool goes_on = method == Method::rapl && host.method == Method::rapl && zone.taken_ns != 0;
-    states_[i].counter =
-        goes_on ? ZoneCounter(zone.raw_uj, time_of(zone.taken_ns), time_of(zone.gap_until_ns))
-                : ZoneCounter::broken_off(time_of(std::max(host.sampled_ns, zone.gap_until_ns)));
+    const auto gap_until = time_of(zone.gap_until_ns);
+    const auto lost_since = zone.lost_since_ns != 0 ? zone.lost_since_ns
+                            : zone.taken_ns != 0    ? zone.taken_ns
+                                                    : host.sampled_ns;
+    states_[i].counter = goes_on ? ZoneCounter(zone.raw_uj, time_of(zone.taken_ns), gap_until)
+                                 : ZoneCounter::broken_off(time_of(lost_since), gap_until);
   }
 }
 
@@ -91,6 +94,7 @@ void Account::book_step(const Tick& tick, std::size_t index, const ZoneStep& ste
   book_gap(zone, step);
   zone.taken_ns = counter.base() ? ns(counter.base()->taken) : 0;
   if (counter.base()) zone.raw_uj = counter.base()->raw_uj;
+  zone.lost_since_ns = counter.lost_since() ? ns(*counter.lost_since()) : 0;
   zone.gap_until_ns = counter.gap_until() ? ns(*counter.gap_until()) : 0;
   const Nanoseconds length = time_of(host_.interval_ns);
   if (step.energy && backlog.empty()) {

@@ -149,6 +149,20 @@ TEST_F(Gaps, ARestartInAnOutageGoesOnFromTheLastGoodValue) {
   EXPECT_EQ(zone().gap_ns, 4 * second);
 }
 
+TEST_F(Gaps, ARestartAfterASleepInAnOutageIsStillTheSameGap) {
+  (void)tick({}, {});
+  slept = 100s;
+  (void)tick({}, {});
+  Account successor{AccountOptions{.policy = IdlePolicy::none}};
+  successor.resume(account.host(), {}, Method::rapl);
+  account = successor;
+  (void)drawn(200 * joule, {}, 2s);
+  EXPECT_EQ(zone().energy_uj, 0u);
+  EXPECT_EQ(zone().gaps, 1u);
+  EXPECT_EQ(zone().gap_ns, 104 * second);
+  EXPECT_EQ(zone().lost_ns, 104 * second);
+}
+
 TEST_F(Gaps, AModelsCounterBreaksOffWithItsProcess) {
   auto host = account.host();
   host.method = Method::model;

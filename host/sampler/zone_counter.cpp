@@ -19,9 +19,10 @@ ZoneCounter::ZoneCounter(std::uint64_t raw_uj, Nanoseconds taken, Nanoseconds ga
   if (gap_until > Nanoseconds(0)) gap_until_ = gap_until;
 }
 
-ZoneCounter ZoneCounter::broken_off(Nanoseconds since) {
+ZoneCounter ZoneCounter::broken_off(Nanoseconds since, Nanoseconds gap_until) {
   ZoneCounter counter;
   counter.lost_since_ = since;
+  if (gap_until > Nanoseconds(0)) counter.gap_until_ = gap_until;
   return counter;
 }
 

@@ -54,8 +54,9 @@ class ZoneCounter {
   ZoneCounter() = default;
   /// Goes on from a value that was counted. `gap_until`: an open gap was told up to there; 0: none is.
   ZoneCounter(std::uint64_t raw_uj, Nanoseconds taken, Nanoseconds gap_until);
-  /// A zone whose counter cannot go on since `since`: a gap from there to the first value.
-  static ZoneCounter broken_off(Nanoseconds since);
+  /// A zone whose counter cannot go on since `since`: a gap from there to the first value. `gap_until`
+  /// as above.
+  static ZoneCounter broken_off(Nanoseconds since, Nanoseconds gap_until);
 
   ZoneStep look(const ZoneLook& look);
   /// The zone is not there at all. Its gap begins; how long it was shows when it is back.
@@ -67,6 +68,8 @@ class ZoneCounter {
     Nanoseconds taken;
   };
   [[nodiscard]] const std::optional<Base>& base() const { return base_; }
+  /// Without a base: since when time is lost; nullopt: it is not.
+  [[nodiscard]] std::optional<Nanoseconds> lost_since() const { return lost_since_; }
   /// Up to when the open gap was told; nullopt: none is open.
   [[nodiscard]] std::optional<Nanoseconds> gap_until() const { return gap_until_; }
 

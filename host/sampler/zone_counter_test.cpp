@@ -191,7 +191,7 @@ TEST_F(Counter, ASecondLookAtTheSameInstantTakesNothingAway) {
 }
 
 TEST_F(Counter, ACounterThatCannotGoOnIsAGapUpToItsFirstValue) {
-  auto broken = ZoneCounter::broken_off(now);
+  auto broken = ZoneCounter::broken_off(now, Nanoseconds(0));
   now += 25s;
   const auto step = broken.look(seen(raw));
   EXPECT_TRUE(step.begins_gap);

@@ -213,9 +213,15 @@ TEST_F(Week, VmsRemainderAndCountedGapsAreTheEnergyOfTheZonesToTheMicrojoule) {
       suspend(true);
       fail(1min);
     }
-    if (step % 16001 == 9000 && restarts < 3) {
-      // The daemon is away: for minutes after failed readings, then asleep too, then for long.
+    if (step % 13001 == 9000 && restarts < 4) {
+      // The daemon is away: for minutes after failed readings, then asleep too, then for long, then
+      // after a sleep among failed readings.
       if (restarts == 0) fail(1min);
+      if (restarts == 3) {
+        fail(1min);
+        suspend(true);
+        fail(1min);
+      }
       pass((restarts == 2 ? 7200 : random_.below(240)) * 1s);
       if (restarts == 1) suspend(false);
       start_daemon();
@@ -241,7 +247,7 @@ TEST_F(Week, VmsRemainderAndCountedGapsAreTheEnergyOfTheZonesToTheMicrojoule) {
   EXPECT_GT(double_wraps, 0u);
   EXPECT_GT(zones_[0].lost_double_wraps, 0u);
   EXPECT_NE(zones_[0].gaps, 0u);
-  EXPECT_EQ(restarts, 3u);
+  EXPECT_EQ(restarts, 4u);
   EXPECT_GE(suspends_, 5u);
   EXPECT_GE(outages_, 50u);
   EXPECT_EQ(seen_, vm_count);
