@@ -13,10 +13,12 @@ namespace {
 struct Truth {
   double total_j = 0;
   double dynamic_j = 0;
+  double dram_dynamic_j = 0;
 };
 
 Truth truth_of(const Process& process) {
-  return {process.package_dynamic_j + process.package_idle_j, process.package_dynamic_j};
+  return {process.package_dynamic_j + process.package_idle_j, process.package_dynamic_j,
+          process.dram_dynamic_j};
 }
 
 /// What everything counted has come to at one time.
@@ -58,6 +60,9 @@ SystemResult errors_of(const System& system, const Stage& stage, const std::vect
          stage.vms.size());
     note(errors.dynamic, to.dynamic_j - from.dynamic_j, true_last[vm].dynamic_j - base.dynamic_j,
          stage.vms.size());
+    if (stage.host.shape().dram)
+      note(errors.dram, to.dram_dynamic_j - from.dram_dynamic_j,
+           true_last[vm].dram_dynamic_j - base.dram_dynamic_j, stage.vms.size());
   }
   return errors;
 }

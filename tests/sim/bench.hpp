@@ -62,6 +62,9 @@ struct Scenario {
 /// All scenarios, in the document's order.
 std::vector<Scenario> scenarios();
 
+/// VMs that move much or little memory, with a zone of dram; with or without groups in resctrl.
+Scenario memory_mix(bool resctrl);
+
 /// Relative errors |estimated - true| / true over the VMs of a scenario: 0.01 is 1 %.
 struct Errors {
   double mean = 0;
@@ -71,6 +74,7 @@ struct Errors {
 /// One system in one scenario.
 struct SystemResult {
   std::string system;
+  Errors dram;   ///< of memory's dynamic energy; only where the host shows dram, and of ours
   Errors total;  ///< against the true energy: dynamic and the declared share of idle
   Errors
       dynamic;  ///< what the system says is dynamic (all, where it does not say) against true dynamic

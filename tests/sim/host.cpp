@@ -20,13 +20,14 @@ Host::Host(HostShape shape, std::uint64_t seed)
       energy_(shape.packages),
       busy_ms_(shape.cpus(), 0) {
   // Counters do not begin at 0.
-  for (auto& energy : energy_) energy = {random_.between(1000, 200000), random_.between(1000, 9000)};
+  for (auto& energy : energy_) energy = {random_.between(1000, 200000), random_.between(1000, 9000), 0};
   energy_shown_ = energy_;
 }
 
 std::size_t Host::start(const ProcessSpec& spec) {
   const std::size_t index = processes_.size();
   Process process{.comm = spec.comm, .vcpus = spec.vcpus, .pid = next_id_, .born_ms = now_ms_};
+  process.memory_bytes.resize(shape_.packages, 0);
   std::int64_t virtual_ms = now_ms_;
   for (const auto other : living_) virtual_ms = std::min(virtual_ms, threads_[other].virtual_ms);
   for (const auto& thread_spec : spec.threads) {
@@ -182,6 +183,9 @@ void Host::draw_power() {
     for (std::size_t i = 0; i < who.size(); ++i) {
       processes_[who[i]].package_dynamic_j += power.of_package[i] / 1000;
       processes_[who[i]].dram_dynamic_j += power.of_dram[i] / 1000;
+      const double bytes = power.of_dram[i] / 1000 * shape_.power.dram_bytes_per_j;
+      processes_[who[i]].memory_bytes[package] += bytes;
+      energy_[package].memory_bytes += bytes;
     }
   }
 }

@@ -17,7 +17,8 @@ struct HostShape {
   std::uint32_t packages = 1;
   std::uint32_t cores = 8;  ///< per package
   std::uint32_t siblings = 2;
-  bool dram = false;  ///< whether RAPL shows a dram zone
+  bool dram = false;     ///< whether RAPL shows a dram zone
+  bool resctrl = false;  ///< whether each VM's vCPUs are in a monitoring group
   PowerModel power;
   std::uint64_t range_uj = 262'143'328'850;
 
@@ -74,12 +75,14 @@ struct Process {
   double package_idle_j = 0;
   double dram_dynamic_j = 0;
   double dram_idle_j = 0;
+  std::vector<double> memory_bytes;  ///< traffic by package
 };
 
 /// A package's counters in joules.
 struct PackageEnergy {
   double package_j = 0;
   double dram_j = 0;
+  double memory_bytes = 0;
 };
 
 /// Moves in steps of 1 ms. Truth: the energy that a step's threads cause is theirs; static energy goes

@@ -12,7 +12,8 @@ namespace vpowercap::sim {
 namespace {
 
 constexpr double package_unit_j = 1.0 / 16384;  // 61.035 µJ
-constexpr double dram_unit_j = 1.0 / 65536;     // 15.3 µJ
+constexpr std::uint64_t traffic_unit = 65536;
+constexpr double dram_unit_j = 1.0 / 65536;  // 15.3 µJ
 
 /// A stat line with the fields that matter (proc(5)): 14 utime, 22 starttime, 39 processor.
 std::string stat_line(std::int64_t id, const std::string& comm, std::int64_t run_ms,
@@ -66,6 +67,9 @@ void KernelFiles::write_topology() {
     for (std::uint32_t i = 0; i < shape.siblings; ++i)
       siblings += (i > 0 ? "," : "") + std::to_string(shape.core_of(cpu) + i * shape.all_cores());
     dir_.write(at + "thread_siblings_list", siblings + "\n");
+    const std::string cache = "sys/devices/system/cpu/cpu" + std::to_string(cpu) + "/cache/index0/";
+    dir_.write(cache + "level", "3\n");
+    dir_.write(cache + "id", std::to_string(shape.package_of(cpu)) + "\n");
   }
 }
 
@@ -110,6 +114,32 @@ void KernelFiles::write_cpu_times() {
   put("proc/stat", text + "btime 1700000000\n");
 }
 
+void KernelFiles::write_group(const std::string& directory, const std::vector<double>& bytes,
+                              const std::string& tasks) {
+  for (std::size_t cache = 0; cache < bytes.size(); ++cache) {
+    const auto at = directory + "/mon_data/mon_L3_0" + std::to_string(cache) + "/";
+    const auto shown = static_cast<std::uint64_t>(bytes[cache] / traffic_unit) * traffic_unit;
+    put(at + "mbm_total_bytes", std::to_string(shown) + "\n");
+    put(at + "mbm_local_bytes", std::to_string(shown) + "\n");
+  }
+  put(directory + "/tasks", tasks);
+}
+
+void KernelFiles::write_resctrl() {
+  const std::string root = "sys/fs/resctrl";
+  std::vector<double> all;
+  for (const auto& package : host_.energy_shown()) all.push_back(package.memory_bytes);
+  write_group(root, all, "1\n");
+  for (const auto& process : host_.processes()) {
+    if (!process.alive || process.vcpus == 0) continue;
+    std::string tasks;
+    for (const auto index : process.threads)
+      if (host_.threads()[index].spec.comm.starts_with("CPU "))
+        tasks += std::to_string(host_.threads()[index].tid) + "\n";
+    write_group(root + "/mon_groups/vm-" + std::to_string(process.pid), process.memory_bytes, tasks);
+  }
+}
+
 void KernelFiles::write() {
   for (std::uint32_t package = 0; package < host_.shape().packages; ++package) {
     const std::string id = "intel-rapl:" + std::to_string(package);
@@ -118,6 +148,7 @@ void KernelFiles::write() {
     if (host_.shape().dram) write_zone(id + ":0", "dram", energy.dram_j, dram_unit_j);
   }
   write_cpu_times();
+  if (host_.shape().resctrl) write_resctrl();
   for (const auto& process : host_.processes()) {
     if (process.alive) {
       living_.insert(process.pid);

@@ -6,6 +6,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "common/base/unique_fd.hpp"
 #include "tests/sim/host.hpp"
@@ -15,7 +16,7 @@ namespace vpowercap::sim {
 
 /// Files below a temporary directory, rewritten in place (readers keep descriptors). Quantised as the
 /// kernel does: energy in RAPL units of 2^-14 J (dram 2^-16 J), CPU time of schedstat as of the last
-/// scheduler tick while a thread runs, of stat in 10 ms.
+/// scheduler tick while a thread runs, of stat in 10 ms, memory traffic in 64 KiB.
 class KernelFiles {
  public:
   explicit KernelFiles(const Host& host);
@@ -42,6 +43,9 @@ class KernelFiles {
   void write_topology();
   void write_process(const Process& process);
   void write_cpu_times();
+  void write_resctrl();
+  void write_group(const std::string& directory, const std::vector<double>& bytes,
+                   const std::string& tasks);
 
   const Host& host_;
   testing::TempDir dir_;

@@ -50,6 +50,14 @@ json siblings() {
   return list;
 }
 
+/// Memory's dynamic energy in "memory mix", divided by CPU time and by traffic.
+json dram() {
+  const auto error = [](bool resctrl) {
+    return to_json(run(memory_mix(resctrl)).systems.front().dram);
+  };
+  return {{"work", error(false)}, {"bandwidth", error(true)}};
+}
+
 bool is_wanted(const std::string& name, int argc, char** argv) {
   if (argc < 2) return true;
   for (int i = 1; i < argc; ++i)
@@ -68,7 +76,10 @@ int main(int argc, char** argv) {
     for (const auto& scenario : scenarios())
       if (is_wanted(scenario.name, argc, argv)) list.push_back(to_json(run(scenario)));
     json results{{"scenarios", list}};
-    if (argc < 2) results["siblings"] = siblings();
+    if (argc < 2) {
+      results["siblings"] = siblings();
+      results["dram"] = dram();
+    }
     std::cout << results.dump(1) << "\n";
   } catch (const std::exception& error) {
     std::cerr << "accuracy: " << error.what() << "\n";

@@ -18,7 +18,8 @@ struct PowerModel {
   double turbo = 1.2;     ///< frequency with one core running, in that of all running
   double exponent = 2.4;  ///< dynamic power goes with frequency to this power (P = C f V^2)
   double dram_static_w = 3;
-  double dram_w = 1.5;  ///< one thread of memory intensity 1
+  double dram_w = 1.5;              ///< one thread of memory intensity 1
+  double dram_bytes_per_j = 6.7e9;  ///< traffic that costs a joule: 10 GB/s at dram_w
 };
 
 /// One thread that ran in a step.

@@ -98,11 +98,19 @@ def siblings(results: dict) -> str:
     return markdown(rows)
 
 
+def dram_table(results: dict) -> str:
+    """Memory's dynamic energy by either division."""
+    rows = [["dram is divided by", "mean / worst"]]
+    rows += [[basis, both(error)] for basis, error in results["dram"].items()]
+    return markdown(rows)
+
+
 def generated(results: dict) -> dict[str, str]:
     """The parts of the document that come from the results, by their mark."""
     parts = {kind: table(results, kind) for kind in TABLES}
     parts["siblings"] = siblings(results)
     parts["idle"] = idle_table(results)
+    parts["dram"] = dram_table(results)
     parts["scenarios"] = "\n".join(f"- **{s['name']}**: {s['text']}" for s in results["scenarios"])
     return parts
 
@@ -130,6 +138,8 @@ def lost(results: dict) -> list[str]:
     best_other = min(overall[system] for system in SYSTEMS if system != "vpowercap")
     if overall["vpowercap"] > best_other / 2:
         problems.append("the mean over all scenarios is above half the best other's")
+    if results["dram"]["bandwidth"]["mean"] > results["dram"]["work"]["mean"]:
+        problems.append("dram has a higher mean error by bandwidth than by work")
     if overall[SMT] > overall["vpowercap"]:
         problems.append("smt has a higher mean error than time: the document advises it")
     return problems
@@ -175,6 +185,8 @@ def main() -> int:
             print(f"Error per VM, mean / worst: {what}\n\n{table(results, kind)}\n")
         if "siblings" in results:
             print(f"\"SMT pairs\" on other processors\n\n{siblings(results)}\n")
+        if "dram" in results:
+            print(f"Dynamic energy of dram\n\n{dram_table(results)}\n")
         print(f"Idle power configured, learned and not known\n\n{idle_table(results)}")
     return 0
 

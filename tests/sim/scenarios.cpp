@@ -167,6 +167,20 @@ void busy_helpers(Stage& stage) {
 
 }  // namespace
 
+Scenario memory_mix(bool resctrl) {
+  HostShape shape = two_sockets();
+  shape.dram = true;
+  shape.resctrl = resctrl;
+  return {"memory mix", "", shape, [](Stage& stage) {
+            start_host_daemons(stage);
+            for (const double memory : {0.02, 0.1, 0.3, 0.6, 1.0}) {
+              auto spec = vm(4, steady(0.5));
+              for (auto& thread : spec.threads) thread.memory = memory;
+              stage.start_vm(spec);
+            }
+          }};
+}
+
 std::vector<Scenario> scenarios() {
   std::vector<Scenario> all;
   const auto add = [&all](std::string name, std::string text, const HostShape& shape,

@@ -15,10 +15,11 @@
 
 namespace vpowercap::sim {
 
-/// What a system says that a VM has used of the packages' energy, in joules.
+/// What a system says that a VM has used of the packages' and the memory's energy, in joules.
 struct Estimate {
   double total_j = 0;
-  double dynamic_j = 0;  ///< without idle, where the system tells the two apart; else the same
+  double dynamic_j = 0;       ///< without idle, where the system tells the two apart; else the same
+  double dram_dynamic_j = 0;  ///< of memory, where the system tells it apart
 };
 
 /// By index of the process in the host.

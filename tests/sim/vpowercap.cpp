@@ -71,9 +71,13 @@ class Vpowercap final : public OurSystem {
       if (!record) continue;
       auto& estimate = estimates[vm];
       estimate.total_j = static_cast<double>(record->energy_sum(EnergyDomain::package)) / 1e6;
-      for (std::uint32_t socket = 0; socket < record->sockets; ++socket)
-        estimate.dynamic_j +=
-            static_cast<double>(record->zone(socket, EnergyDomain::package).dynamic_uj) / 1e6;
+      for (std::uint32_t socket = 0; socket < record->sockets; ++socket) {
+        const auto dynamic_j = [&](EnergyDomain domain) {
+          return static_cast<double>(record->zone(socket, domain).dynamic_uj) / 1e6;
+        };
+        estimate.dynamic_j += dynamic_j(EnergyDomain::package);
+        estimate.dram_dynamic_j += dynamic_j(EnergyDomain::dram);
+      }
     }
     return estimates;
   }
