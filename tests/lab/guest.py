@@ -35,6 +35,8 @@ class GuestSpec:
     share: str | None = None     #: source of the share; by default /run/vpowercap/share/UUID
     wired: bool = True           #: whether the definition has the share
     memory_mib: int = 256
+    iothreads: int = 0
+    devices: str = ""            #: more of libvirt's <devices>, as XML
 
     @property
     def log(self) -> str:
@@ -71,6 +73,7 @@ def domain_xml(spec: GuestSpec) -> str:
   <memory unit='MiB'>{spec.memory_mib}</memory>
   <memoryBacking><source type='memfd'/><access mode='shared'/></memoryBacking>
   <vcpu>{spec.sockets * spec.cores}</vcpu>
+  <iothreads>{spec.iothreads}</iothreads>
   <os>
     <type arch='x86_64' machine='q35'>hvm</type>
     <kernel>{escape(str(spec.image.kernel))}</kernel>
@@ -86,6 +89,7 @@ def domain_xml(spec: GuestSpec) -> str:
   <devices>
     <serial type='file'><source path='{spec.log}'/></serial>
     <memballoon model='none'/>{filesystem if spec.wired else ""}
+    {spec.devices}
   </devices>
   <qemu:commandline>
     <qemu:arg value='-netdev'/>

@@ -23,7 +23,7 @@ COMMAND_PORT = 9999
 USER = "user"
 
 _HERE = Path(__file__).parent
-_MODULES = ("virtio_pci", "virtio_net", "fuse", "virtiofs")
+_MODULES = ("virtio_pci", "virtio_net", "virtio_blk", "fuse", "virtiofs")
 _PASSWD = f"root:x:0:0:root:/root:/bin/sh\n{USER}:x:1000:1000::/:/bin/sh\n"
 _GROUP = f"root:x:0:\n{USER}:x:1000:\n"
 
