@@ -20,9 +20,9 @@ std::uint64_t sum_of(const VmProcess& process, const std::vector<ThreadWork>& th
 
 }  // namespace
 
-std::vector<Piece> HelperSet::adopt(const std::string& proc_root, const std::vector<ProcessId>& found,
-                                    std::uint64_t counts_after) {
-  std::vector<Piece> old;
+OldHelpers HelperSet::adopt(const std::string& proc_root, const std::vector<ProcessId>& found,
+                            std::uint64_t counts_after, const VmCgroup* group) {
+  OldHelpers old;
   for (const auto& id : found) {
     const auto known = helpers_.find(id.pid);
     if (known != helpers_.end() && known->second.id == id) continue;
@@ -35,10 +35,13 @@ std::vector<Piece> HelperSet::adopt(const std::string& proc_root, const std::vec
       const auto threads = helper.process.sample();
       if (!threads) continue;
       helper.last_ns = sum_of(helper.process, *threads);
-      for (const auto& thread : *threads) old.push_back({id.pid, thread});
+      helper.was_inside = is_inside(helper, group);
+      if (!helper.was_inside) old.outside_ns += helper.last_ns;
+      for (const auto& thread : *threads) old.threads.push_back({id.pid, thread});
     }
     helpers_.emplace(id.pid, std::move(helper));
   }
+  outside_ns_ += old.outside_ns;
   return old;
 }
 

@@ -24,17 +24,24 @@ struct Piece {
 struct HelperWork {
   std::vector<Piece> outside;    ///< threads whose work no control group of the VM counts
   std::vector<Piece> inside;     ///< threads whose work its control group counts
-  std::uint64_t outside_ns = 0;  ///< all work ever seen outside, also of what has ended
+  std::uint64_t outside_ns = 0;  ///< all work outside, from each one's start, also of what has ended
+};
+
+/// Helpers that were there before their work counts.
+struct OldHelpers {
+  std::vector<Piece> threads;    ///< as they stand
+  std::uint64_t outside_ns = 0;  ///< of HelperWork::outside_ns, what they did before they were followed
 };
 
 /// Follows helper processes. Not thread-safe.
 class HelperSet {
  public:
-  /// Follows those of `found` that it does not yet follow. The work of one that started before
-  /// `counts_after` (clock ticks since boot) counts from now on only: the threads of these are returned
-  /// as they stand. One that cannot be opened has ended and is left out.
-  std::vector<Piece> adopt(const std::string& proc_root, const std::vector<ProcessId>& found,
-                           std::uint64_t counts_after);
+  /// Follows those of `found` that it does not yet follow. One that started before `counts_after`
+  /// (clock ticks since boot) is told as old: what it did up to now is in outside_ns from now on, so
+  /// that this is the same for every writer, and has to be taken as charged. `group` is the VM's own,
+  /// or null. One that cannot be opened has ended and is left out.
+  OldHelpers adopt(const std::string& proc_root, const std::vector<ProcessId>& found,
+                   std::uint64_t counts_after, const VmCgroup* group);
 
   /// Reads all. `group` is the VM's own, or null. A helper outside that has come into it is inside from
   /// then on; its work of the tick in which it moved is not counted.

@@ -246,8 +246,9 @@ VmSample VmMeter::finish(const Span& span) {
 
 void VmMeter::adopt(const std::vector<ProcessId>& helpers) {
   const auto counts_after = counts_helpers_from_birth_ ? 0 : opened_ticks_;
-  for (const auto& piece : helpers_.adopt(roots_.proc, helpers, counts_after))
-    last_[key(piece)] = {piece.thread, piece.thread.run_ns, 0};
+  const auto old = helpers_.adopt(roots_.proc, helpers, counts_after, group_ ? &*group_ : nullptr);
+  charged_ns_ += old.outside_ns;
+  for (const auto& piece : old.threads) last_[key(piece)] = {piece.thread, piece.thread.run_ns, 0};
 }
 
 VmThreads VmMeter::threads() const {

@@ -133,6 +133,21 @@ TEST_F(Meter, WithoutAGroupHelpersAreChargedByTheirOwnCounters) {
   EXPECT_EQ(total(next(meter)), 0u);
 }
 
+TEST_F(Meter, ARestartChargesOfAHelperWhatItDidMeanwhileOnly) {
+  fake.thread(90, "swtpm", 700 * ms, 1, 90);
+  auto found = open();
+  found.adopt({{90, 100}});
+  next(found);
+  fake.thread(90, "swtpm", 720 * ms, 1, 90);
+  const auto last = next(found);
+  EXPECT_EQ(total(last), 20 * ms);
+  fake.thread(90, "swtpm", 750 * ms, 1, 90);
+  auto resumed = open(WorkMark{last.tick.work_mark_ns, last.tick.work_source});
+  resumed.adopt({{90, 100}});
+  EXPECT_EQ(total(next(resumed)), 30 * ms);
+  EXPECT_EQ(total(next(resumed)), 0u);
+}
+
 TEST_F(Meter, AReusedPidIsNoHelper) {
   auto meter = open();
   fake.thread(31, "vhost-70", 3 * ms, 1, 31, 20'000);
