@@ -60,6 +60,11 @@ HelperWork HelperSet::sample(const VmCgroup* group) {
     const bool inside = is_inside(helper, group);
     const auto threads = helper.process.sample();
     if (!threads && threads.error().code == ESRCH) {
+      if (!helper.was_inside) {
+        const auto total = helper.process.total_ns();  // until it is reaped
+        if (total && *total > helper.last_ns) outside_ns_ += *total - helper.last_ns;
+        work.is_cut = work.is_cut || !total;
+      }
       at = helpers_.erase(at);
       continue;
     }

@@ -25,6 +25,8 @@ struct HelperWork {
   std::vector<Piece> outside;    ///< threads whose work no control group of the VM counts
   std::vector<Piece> inside;     ///< threads whose work its control group counts
   std::uint64_t outside_ns = 0;  ///< all work outside, from each one's start, also of what has ended
+  /// One outside has ended since the last sample, and what it did last cannot be read any more.
+  bool is_cut = false;
 };
 
 /// Helpers that were there before their work counts.

@@ -128,6 +128,7 @@ void Sampler::take_news(Nanoseconds now, const Span& span) {
   }
   for (const auto& uuid : meters_.all())
     if (!listed.contains(uuid)) meters_.leave(uuid, span);
+  meters_.find_new_helpers();
 }
 
 void Sampler::refresh_cpus() {

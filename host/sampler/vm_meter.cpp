@@ -110,6 +110,7 @@ Result<VmMeter::Threads> VmMeter::read() {
   settle_rest(whole);
   auto helpers = helpers_.sample(group_ ? &*group_ : nullptr);
   outside_ns_ = helpers.outside_ns;
+  has_cut_helper_ = helpers.is_cut;
   for (auto& piece : helpers.outside) threads.counted.push_back(piece);
   threads.inside = std::move(helpers.inside);
   return threads;
@@ -212,6 +213,7 @@ VmSample VmMeter::measure(const Span& span) {
     charge_as_before(sample, uncharged_ns());
     charged_ns_ = sum_ns();
   }
+  sample.tick.gap = has_cut_helper_;
   is_catching_up_ = counts_helpers_from_birth_ = false;
   charge(sample, *threads);
   return sample;
@@ -234,10 +236,11 @@ bool VmMeter::read_last_rest() {
 
 VmSample VmMeter::finish(const Span& span) {
   const bool is_known = read_last_rest();
-  outside_ns_ = helpers_.sample(group_ ? &*group_ : nullptr).outside_ns;
+  const auto helpers = helpers_.sample(group_ ? &*group_ : nullptr);
+  outside_ns_ = helpers.outside_ns;
   auto sample = begin(span);
   sample.has_ended = true;
-  sample.tick.gap = !is_known;
+  sample.tick.gap = !is_known || helpers.is_cut;
   if (!span.has_exit) sample.tick.alive /= 2;
   charge_as_before(sample, uncharged_ns());
   charged_ns_ = std::max(charged_ns_, sum_ns());

@@ -135,6 +135,7 @@ class VmMeter {
   std::uint64_t unseen_ns_ = 0;       ///< of the process's total when opened, what no thread had
   std::uint64_t opened_rest_ns_ = 0;  ///< rest_ns_ when opened
   std::uint64_t opened_ticks_ = 0;    ///< when; older helpers' work counts from when they are found
+  bool has_cut_helper_ = false;       ///< in the last reading, see HelperWork
   bool is_catching_up_ = false;       ///< the next work is that of a writer's absence
   bool counts_helpers_from_birth_ = false;
   WorkSource source_ = WorkSource::processes;  ///< of rest_ns_

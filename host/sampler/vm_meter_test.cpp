@@ -129,8 +129,24 @@ TEST_F(Meter, WithoutAGroupHelpersAreChargedByTheirOwnCounters) {
   fake.thread(31, "vhost-70", 9 * ms, 1, 31, 10'150);
   auto sample = next(meter);
   EXPECT_EQ(on_cpu(sample, 1), 6 * ms);
+  fake.dir.write("proc/31/stat", "");  // as a descriptor of a reaped process reads
   fake.dir.remove("proc/31");
-  EXPECT_EQ(total(next(meter)), 0u);
+  sample = next(meter);
+  EXPECT_EQ(total(sample), 0u);
+  EXPECT_TRUE(sample.tick.gap) << "what it did last cannot be known";
+  EXPECT_FALSE(next(meter).tick.gap);
+}
+
+TEST_F(Meter, AHelperThatHasEndedIsChargedWhatItDidLastUntilItIsReaped) {
+  fake.thread(31, "swtpm", 3 * ms, 1, 31, 10'150);
+  auto meter = open();
+  meter.adopt({{31, 10'150}});
+  next(meter);
+  fake.dir.remove("proc/31/task");
+  fake.dir.write("proc/31/stat", testing::FakeVm::stat(31, "swtpm", 10'150, 1, 5, 'Z'));
+  const auto sample = next(meter);
+  EXPECT_EQ(total(sample), 47 * ms);
+  EXPECT_FALSE(sample.tick.gap);
 }
 
 TEST_F(Meter, ARestartChargesOfAHelperWhatItDidMeanwhileOnly) {

@@ -109,6 +109,10 @@ void VmMeters::attend(Span span) {
   } while (count == static_cast<int>(events.size()));
 }
 
+void VmMeters::find_new_helpers() {
+  if (has_new_) find_helpers_of_all();
+}
+
 void VmMeters::find_helpers_of_all() {
   std::vector<std::int64_t> pids;
   for (const auto& [uuid, meter] : meters_) pids.push_back(meter.vm().pid);

@@ -30,6 +30,8 @@ class VmMeters {
   /// Follows the VM's process, or takes over its new description. Of an earlier process of the same VM
   /// the last work is read. Errors: as VmMeter::open.
   Result<void> follow(const VmDescription& vm, std::optional<WorkMark> mark, const Span& span);
+  /// Looks for helpers where VMs are new: one that ends within its first tick has them too.
+  void find_new_helpers();
   /// Reads the VM's work a last time and follows it no longer.
   void leave(const Uuid& uuid, const Span& span);
 
