@@ -56,7 +56,7 @@ def try_agent(agent: Agent, bench: Bench) -> Result:
         version = bench.versions[version.removeprefix("package ")]
     try:
         reading = agent.check(bench)
-    except (LabError, OSError, ValueError) as error:
+    except (LabError, OSError, LookupError, ValueError) as error:
         return Result(agent.name, version, "cannot", None, None, f"expected: {agent.verdict}; {error}",
                       as_expected=False)
     if reading is None:

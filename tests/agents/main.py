@@ -79,7 +79,7 @@ def run(options: argparse.Namespace) -> bool:
             print(report.line(result), flush=True)
 
     with Bench(made) as bench:
-        progress(f"trying {len(options.agents)} agents; the slowest measures for a minute")
+        progress(f"trying {len(options.agents)} agents")
         results = run_suite(bench, options.agents, tell)
     if options.json:
         print(json.dumps([report.as_json(result) for result in results], indent=1))
@@ -99,16 +99,20 @@ def _leave(number: int, _frame: object) -> None:
 def main() -> int:
     """0: every agent was as expected; 1: one was not, or the bench failed; 2: wrong usage."""
     options = arguments()
-    if options.list:
-        for agent in options.agents:
-            print(f"{agent.name} ({agent.version.removeprefix('package ')}): {agent.verdict}")
-        return 0
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _leave)
     try:
+        if options.list:
+            for agent in options.agents:
+                print(f"{agent.name} ({agent.version.removeprefix('package ')}): {agent.verdict}")
+            sys.stdout.flush()
+            return 0
         return 0 if run(options) else 1
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
     except LabError as error:
         print(f"scripts/agents: {error}", file=sys.stderr)
         return 1

@@ -112,11 +112,12 @@ def powertop(bench: Bench) -> Reading:
     """Prints no watts without a battery, so strace shows what it reads: core and dram."""
     def read() -> list[Energies]:
         # The first read of a zone comes at the start, the last when the measurement ends.
-        text = bench.guest.check(
+        result = bench.guest.run(
             "strace -f -y -e trace=read -o /tmp/powertop.strace powertop --csv=/tmp/powertop.csv --time=3 "
             ">/tmp/powertop.log 2>&1 && grep -q '^ *[0-9.]*%;DRAM' /tmp/powertop.csv && "
-            "grep energy_uj /tmp/powertop.strace")
-        found = re.findall(r'intel-rapl:(\d+):(\d)/energy_uj>, "(\d+)', text)
+            "grep energy_uj /tmp/powertop.strace", timeout=180)
+        require(result.code == 0, f"it ended with {result.code} or shows no DRAM")
+        found = re.findall(r'intel-rapl:(\d+):(\d)/energy_uj>, "(\d+)', result.out)
         reads: list[Energies] = [{}, {}]
         for socket, sub, energy in found:
             zone = int(socket), DOMAINS[1 + int(sub)]

@@ -10,7 +10,7 @@ import time
 from datetime import datetime, timezone
 
 from agents.agent import Agent, Reading, near_ledger, require, within_ledger
-from agents.bench import Bench, Energies, Recorder, package_sum
+from agents.bench import SOCKETS, Bench, Energies, Recorder, package_sum
 
 #: s-tui draws on a terminal and takes its samples while it does.
 _S_TUI = """
@@ -101,8 +101,10 @@ def s_tui(bench: Bench) -> Reading:
     require(len(rows) >= _S_TUI_SAMPLES, f"it wrote {len(rows)} samples: {result.err.strip()[-300:]}")
     times = [datetime.strptime(row["Time"], "%Y-%m-%d_%H:%M:%S").replace(tzinfo=timezone.utc).timestamp()
              for row in rows]
-    joules = sum(float(row[f"Power:package-{socket},{socket}"]) * (times[i] - times[i - 1])
-                 for i, row in enumerate(rows) if i > 0 for socket in (0, 1))
+    columns = [name for name in rows[0] if name.startswith("Power:package-")]
+    require(len(columns) == SOCKETS, f"it shows packages {columns}")
+    joules = sum(float(row[column]) * (times[i] - times[i - 1])
+                 for i, row in enumerate(rows) if i > 0 for column in columns)
     held = (recorder.microjoules_at(times[-1] - ahead) - recorder.microjoules_at(times[0] - ahead)) / 1e6
     return near_ledger(joules, held, times[-1] - times[0], _S_TUI_LATE_SECONDS)
 
@@ -131,7 +133,7 @@ def thermald(bench: Bench) -> Reading:
                 f"cat >/tmp/thermal-conf.xml <<'END'\n{_THERMALD_CONFIG}END")
 
     def read() -> list[tuple[int, int]]:
-        guest.run(f"timeout -s KILL 14 {_THERMALD} >/tmp/thermald.log 2>&1")
+        guest.run(f"timeout -s KILL 20 {_THERMALD} >/tmp/thermald.log 2>&1", timeout=120)
         log = guest.check("grep ' energy [0-9]' /tmp/thermald.log")
         return [(int(kind), int(energy) * 1000)
                 for kind, energy in re.findall(r"energy (\d+):\d+:(\d+) mj", log)]

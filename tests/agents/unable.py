@@ -27,6 +27,12 @@ def not_sysfs(bench: Bench) -> None:
     require(kind != _SYSFS_MAGIC, "the share says that it is sysfs")
 
 
+def no_limits(bench: Bench) -> None:
+    """Even root in the guest cannot set a limit."""
+    limit = "/sys/class/powercap/intel-rapl:0/constraint_0_power_limit_uw"
+    require(bench.guest.run(f"echo 1000000 >{limit}").code != 0, "a guest can set a power limit")
+
+
 def nothing_to_try(_: Bench) -> None:
     """For programs that look at no RAPL."""
 
@@ -44,6 +50,9 @@ def _without(name: str, version: str, reason: str, evidence: str = "source read"
 _STRACE = "strings and strace of the program"
 
 UNABLE = (
+    Agent("thermald, limits", "package thermald", "/sys/devices/virtual/powercap/intel-rapl/…", "cannot",
+          "source read; writing a limit tried in the guest",
+          "a guest does not limit the host's power: limits are read-only and 0", no_limits),
     Agent("MangoHud", "0.6.8 (bookworm)", "/sys/class/powercap/intel-rapl:*", "cannot",
           "ran on a host; no coretemp in the guest",
           "looks at powercap only where there is a coretemp sensor; HEAD does not ask for one",

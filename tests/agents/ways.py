@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
 
 from agents.agent import Reading, require, within_ledger
@@ -35,6 +36,16 @@ _PACKAGES_ONLY = ("sockets",)
 Samples = dict[str, list[Energies]]
 
 
+@dataclass(frozen=True)
+class Run:
+    """What the client printed, and the ledger before and after."""
+
+    before: Energies
+    after: Energies
+    samples: Samples
+    trouble: str
+
+
 def _parse(text: str) -> Samples:
     """By way, the energies of each sample."""
     samples: Samples = {}
@@ -51,24 +62,28 @@ def _parse(text: str) -> Samples:
 
 
 @cache
-def _run(bench: Bench, place: str, recipe: str | None) -> tuple[Energies, Samples, Energies]:
+def _run(bench: Bench, place: str, recipe: str | None) -> Run:
     command = f"ways-of-reading {place} 2 {_SAMPLE_SECONDS}"
     if recipe:
         bench.guest.check(f"cat >/tmp/recipe.sh <<'END'\n{recipe}END")
         command = f"unshare -m sh -e /tmp/recipe.sh {command}"
-    return bench.between(lambda: _parse(bench.guest.check(command)))
+    before, result, after = bench.between(lambda: bench.guest.run(command))
+    require(result.code == 0, f"`{command}` ended with {result.code}: {result.err.strip()}")
+    return Run(before, after, _parse(result.out), result.err)
 
 
 def _check(bench: Bench, way: str, place: str, recipe: str | None = None) -> Reading:
-    before, samples, after = _run(bench, place, recipe)
+    run = _run(bench, place, recipe)
     wanted = {(socket, domain) for socket in range(SOCKETS) for domain in DOMAINS
               if domain == "package" or way not in _PACKAGES_ONLY}
-    first, last = samples.get(way, [{}, {}])
+    troubles = [line for line in run.trouble.splitlines() if line.split()[0] == way]
+    require(not troubles, f"reading by {'; '.join(troubles)}")
+    first, last = run.samples.get(way, [{}, {}])
     require(set(last) == wanted, f"reading by {way} finds {sorted(last)}")
     for zone, energy in first.items():
         require(energy < last[zone], f"reading by {way}, {zone} has not moved in {_SAMPLE_SECONDS} s")
-    within_ledger(before, first, after)
-    return within_ledger(before, last, after)
+    within_ledger(run.before, first, run.after)
+    return within_ledger(run.before, last, run.after)
 
 
 def at_class(*ways: str) -> Callable[[Bench], Reading]:

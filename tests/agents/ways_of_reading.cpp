@@ -262,28 +262,42 @@ struct Zone {
 
 std::string line(const std::string& text) { return text.substr(0, text.find('\n')); }
 
+/// A way that fails does not keep the others from trying.
+template <typename Try>
+void attempt(const char* way, Try work) {
+  try {
+    work();
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "%s %s\n", way, error.what());
+  }
+}
+
 std::vector<Zone> all_zones(const std::string& root) {
   std::vector<Zone> zones;
   for (const auto& way : ways)
-    for (const auto& path : way.find(root))
-      zones.push_back({way.name, path.substr(path.rfind('/') + 1), line(each_time<0>(path + "/name")()),
-                       way.read(path + "/energy_uj")});
+    attempt(way.name, [&] {
+      for (const auto& path : way.find(root))
+        zones.push_back({way.name, path.substr(path.rfind('/') + 1),
+                         line(each_time<0>(path + "/name")()), way.read(path + "/energy_uj")});
+    });
   return zones;
 }
 
 }  // namespace
 
-int main(int argc, char** argv) try {
-  if (argc != 4) throw std::runtime_error("usage: ways_of_reading ROOT SAMPLES SECONDS");
+int main(int argc, char** argv) {
+  if (argc != 4) {
+    std::fprintf(stderr, "usage: ways_of_reading ROOT SAMPLES SECONDS\n");
+    return 2;
+  }
   const auto zones = all_zones(argv[1]);
   for (int sample = 0; sample < std::atoi(argv[2]); ++sample) {
     if (sample > 0) std::this_thread::sleep_for(std::chrono::duration<double>(std::atof(argv[3])));
     for (const auto& zone : zones)
-      std::printf("%s %d %s %s %s\n", zone.way, sample, zone.directory.c_str(), zone.name.c_str(),
-                  line(zone.read()).c_str());
+      attempt(zone.way, [&] {
+        std::printf("%s %d %s %s %s\n", zone.way, sample, zone.directory.c_str(), zone.name.c_str(),
+                    line(zone.read()).c_str());
+      });
   }
   return 0;
-} catch (const std::exception& error) {
-  std::fprintf(stderr, "ways_of_reading: %s\n", error.what());
-  return 1;
 }
