@@ -99,7 +99,7 @@ def main() -> int:
         loader.testNamePatterns = [f"*{word}*" for word in options.patterns]
     results = Results()
     try:
-        for room in ("e2e", "lab"):
+        for room in ("e2e", "lab", "agents"):
             loader.discover(str(TESTS / room), "*_test.py", str(TESTS)).run(results)
             close_environment()
     finally:

@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from environment import build_under_test, environment
-from lab.fake_rapl import FakeRapl
+from lab.fake_rapl import FakeRapl, intel_cpuinfo
 from lab.guest import Guest, GuestSpec
 from lab.libvirtd import PrivateHost
 from lab.stack import Stack, hook_text
@@ -22,7 +22,7 @@ _POWERCAP = "/sys/class/powercap"
 _ENERGY = f"{_POWERCAP}/intel-rapl:0/energy_uj"
 _CONFIGURATION = "/etc/vpowercap/vpowercapd.conf"
 _PACKAGE_ONLY = {"intel-rapl", "intel-rapl:0"}
-_ALL_ZONES = _PACKAGE_ONLY | {"intel-rapl:0:0"}
+_ALL_ZONES = _PACKAGE_ONLY | {"intel-rapl:0:0", "intel-rapl:0:1", "intel-rapl:0:2"}
 
 
 class SettingsTest(unittest.TestCase):
@@ -38,8 +38,9 @@ class SettingsTest(unittest.TestCase):
         with ExitStack() as resources:
             build = build_under_test()
             scratch = Path(resources.enter_context(tempfile.TemporaryDirectory(prefix="vpowercap-")))
-            rapl = resources.enter_context(FakeRapl(scratch))
+            rapl = resources.enter_context(FakeRapl(scratch / "sys"))
             cls.host = resources.enter_context(PrivateHost(hook=hook_text(build)))
+            cls.host.run(["mount", "--bind", intel_cpuinfo(scratch / "cpuinfo"), "/proc/cpuinfo"])
             cls.stack = Stack(cls.host, build, ["--source=powercap", f"--sysfs-root={rapl.root}"])
             cls.stack.start()
             cls.guest = Guest.create(cls.host, GuestSpec(

@@ -35,10 +35,10 @@ class Cpio:
         """Adds a character device."""
         self._add(path, stat.S_IFCHR | 0o600, b"", (major, minor))
 
-    def write(self, path: Path) -> None:
-        """Writes the compressed archive."""
+    def write(self, path: Path, *, compress: bool = True) -> None:
+        """Writes the archive. A large one is sooner unpacked by an emulated guest if not compressed."""
         whole = b"".join(self._parts) + self._entry("TRAILER!!!", 0, b"", (0, 0))
-        path.write_bytes(gzip.compress(whole, compresslevel=1, mtime=0))
+        path.write_bytes(gzip.compress(whole, compresslevel=1, mtime=0) if compress else whole)
 
     def _add(self, path: str, mode: int, content: bytes, device: tuple[int, int] = (0, 0)) -> None:
         name = path.strip("/")

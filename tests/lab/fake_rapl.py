@@ -1,58 +1,66 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A sysfs root with a RAPL tree whose counters rise by themselves: package-0 with dram."""
+"""A host's RAPL for machines without one: a powercap tree in files whose counters move."""
 
 from __future__ import annotations
 
 import os
+import re
 import threading
 import time
+from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
 
-_RANGE_UJ = 262143328850
-#: No core zone: whether it is divided goes by the make of the machine's processor.
-_ZONES = {"intel-rapl:0": ("package-0", 30.0), "intel-rapl:0:0": ("dram", 4.0)}
+#: Zone directory, its name and its power. Core, uncore and dram, so that every domain reaches a guest.
+ZONES = (("intel-rapl:0", "package-0", 40.0), ("intel-rapl:0:0", "core", 20.0),
+         ("intel-rapl:0:1", "uncore", 5.0), ("intel-rapl:0:2", "dram", 6.0))
+
+#: Twelve digits for days: a reader never sees a number half written.
+_FIRST_MICROJOULES = 100_000_000_000
+_MAX_RANGE = 262_143_328_850
 _STEP_SECONDS = 0.02
 
 
 class FakeRapl:
-    """`with FakeRapl(directory) as rapl:` writes energy below `directory` until the end.
-
-    Watts are constant: which VM they go to is what the daemon decides."""
+    """Counters of constant power below `root`/class/powercap, from `with` to its end. CPUs are the
+    machine's own."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self._begin = time.monotonic()
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._end = threading.Event()
+        self._resources = ExitStack()
 
     def __enter__(self) -> FakeRapl:
-        for cpu in range(os.cpu_count() or 1):
-            self._write(f"devices/system/cpu/cpu{cpu}/topology/physical_package_id", "0")
-        for zone, (name, _) in _ZONES.items():
-            self._write(f"class/powercap/{zone}/name", name)
-            self._write(f"class/powercap/{zone}/max_energy_range_uj", str(_RANGE_UJ))
-        self._step()
-        self._thread.start()
+        counters = []
+        for directory, name, watts in ZONES:
+            zone = self.root / "class/powercap" / directory
+            zone.mkdir(parents=True)
+            (zone / "name").write_text(f"{name}\n")
+            (zone / "max_energy_range_uj").write_text(f"{_MAX_RANGE}\n")
+            (zone / "energy_uj").write_text(f"{_FIRST_MICROJOULES}\n")
+            counter = os.open(zone / "energy_uj", os.O_WRONLY | os.O_CLOEXEC)
+            self._resources.callback(os.close, counter)
+            counters.append((counter, watts))
+        (self.root / "devices").symlink_to("/sys/devices")
+        thread = threading.Thread(target=self._draw, args=(counters,))
+        thread.start()
+        self._resources.callback(thread.join)
+        self._resources.callback(self._end.set)
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
-                 trace: TracebackType | None) -> None:
-        self._ended.set()
-        self._thread.join()
+    def __exit__(self, *_: object) -> None:
+        self._resources.close()
 
-    def _run(self) -> None:
-        while not self._ended.wait(_STEP_SECONDS):
-            self._step()
+    def _draw(self, counters: list[tuple[int, float]]) -> None:
+        start = time.monotonic()
+        while not self._end.wait(_STEP_SECONDS):
+            passed = time.monotonic() - start
+            for counter, watts in counters:
+                os.pwrite(counter, b"%d\n" % (_FIRST_MICROJOULES + int(passed * watts * 1e6)), 0)
 
-    def _step(self) -> None:
-        passed = time.monotonic() - self._begin
-        for zone, (_, watts) in _ZONES.items():
-            self._write(f"class/powercap/{zone}/energy_uj", str(int(1e9 + passed * watts * 1e6)))
 
-    def _write(self, below: str, text: str) -> None:
-        """As the kernel's attributes: a reader sees the old text or the new one, never a part."""
-        path = self.root / below
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(os.open(path, os.O_WRONLY | os.O_CREAT, 0o644), "wb", buffering=0) as file:
-            os.pwrite(file.fileno(), text.encode() + b"\n", 0)
+def intel_cpuinfo(path: Path) -> Path:
+    """Writes this machine's /proc/cpuinfo with Intel as the vendor, whose core zone is one of the whole
+    package (AMD's is not, and guests do not get it)."""
+    text = Path("/proc/cpuinfo").read_text()
+    path.write_text(re.sub(r"(?m)^(vendor_id\s*:).*$", r"\1 GenuineIntel", text))
+    return path

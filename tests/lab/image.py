@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
+import stat
 import subprocess
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from lab import packages
 from lab.cpio import Cpio
@@ -24,6 +26,8 @@ USER = "user"
 
 _HERE = Path(__file__).parent
 _MODULES = ("virtio_pci", "virtio_net", "virtio_blk", "fuse", "virtiofs")
+_MERGED = ("bin", "sbin", "lib", "lib64")
+_UNWANTED = ("/usr/share/doc", "/usr/share/man", "/usr/share/locale")
 _PASSWD = f"root:x:0:0:root:/root:/bin/sh\n{USER}:x:1000:1000::/:/bin/sh\n"
 _GROUP = f"root:x:0:\n{USER}:x:1000:\n"
 
@@ -47,11 +51,13 @@ class Program:
 
 def build_image(directory: Path, *, agent: Path | None = None, guest_mount: Path | None = None,
                 agent_arguments: str = "", extra: Sequence[Program] = (),
-                cache: Path | None = None) -> Image:
+                tree: Path | None = None, modules: Sequence[str] = (), cache: Path | None = None) -> Image:
     """Writes the initramfs into `directory` and says what to boot.
 
     `agent` and `guest_mount` are the built vpowercap-agent (run with `agent_arguments`) and
     vpowercap-guest; without them the guest has Debian's readers alone and mounts the tag by itself.
+    `tree` is the root of packages (see packages.fetch_tree) that the guest gets besides, `modules`
+    are kernel modules that it loads besides.
     """
     kernel_root = packages.fetch_kernel(cache)
     exporter = packages.fetch("prometheus-node-exporter", cache)
@@ -60,7 +66,7 @@ def build_image(directory: Path, *, agent: Path | None = None, guest_mount: Path
     progress("building the guests' initramfs")
     archive = Cpio()
     _base(archive, cache)
-    _modules(archive, kernel_root)
+    _modules(archive, kernel_root, (*_MODULES, *modules))
     programs = [
         Program(exporter / "usr/bin/prometheus-node-exporter", "/usr/bin/prometheus-node-exporter"),
         Program(utils / "usr/bin/powercap-info", "/usr/bin/powercap-info", [library]),
@@ -73,8 +79,10 @@ def build_image(directory: Path, *, agent: Path | None = None, guest_mount: Path
         programs.append(Program(guest_mount, "/usr/sbin/vpowercap-guest"))
     for program in programs:
         _program(archive, program)
+    if tree:
+        _tree(archive, tree)
     initrd = directory / "initrd.gz"
-    archive.write(initrd)
+    archive.write(initrd, compress=tree is None)
     return Image(_only(kernel_root.glob("boot/vmlinuz-*"), "kernel"), initrd)
 
 
@@ -103,7 +111,25 @@ def _busybox(cache: Path | None) -> Path:
     return packages.fetch("busybox-static", cache) / "bin/busybox"
 
 
-def _modules(archive: Cpio, root: Path) -> None:
+def _tree(archive: Cpio, root: Path) -> None:
+    """The files of unpacked packages, without documentation and translations. What is in the archive
+    already stays; /lib and its like are below /usr, as on an installed system."""
+    for directory, below, names in os.walk(root):
+        place = PurePosixPath("/", Path(directory).relative_to(root))
+        below[:] = [name for name in below if f"{place / name}" not in _UNWANTED]
+        merged = PurePosixPath("/usr", *place.parts[1:]) if place.parts[1:2] and \
+            place.parts[1] in _MERGED else place
+        for name in (*names, *below):
+            source = Path(directory, name)
+            if source.is_symlink():
+                archive.link(f"{merged / name}", os.readlink(source))
+            elif source.is_dir():
+                archive.directory(f"{merged / name}")
+            elif source.is_file():
+                archive.copy(f"{merged / name}", source, stat.S_IMODE(source.stat().st_mode))
+
+
+def _modules(archive: Cpio, root: Path, wanted: Sequence[str]) -> None:
     """The kernel's modules, and the file that names them so that each comes after what it needs."""
     files = {_module_name(path.stem): path for path in root.glob("lib/modules/**/*.ko")}
     order: list[str] = []
@@ -119,7 +145,7 @@ def _modules(archive: Cpio, root: Path) -> None:
                 add(_module_name(need))
         order.append(name)
 
-    for name in _MODULES:
+    for name in wanted:
         add(name)
     for name in order:
         archive.copy(f"/lib/modules/{name}.ko", files[name], 0o644)

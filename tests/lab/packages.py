@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from lab.log import LabError, progress
@@ -47,6 +49,49 @@ def fetch(package: str, cache: Path | None = None) -> Path:
     finally:
         shutil.rmtree(work, ignore_errors=True)
     return root
+
+
+def fetch_tree(names: Sequence[str], cache: Path | None = None) -> Path:
+    """The root of one tree that holds packages and everything they depend on (not what they
+    recommend), as they unpack; no maintainer script has run. File `versions` beside the root has a
+    line "NAME VERSION" for each. Errors: LabError with apt's own words.
+    """
+    key = hashlib.sha256(" ".join(sorted(names)).encode()).hexdigest()[:16]
+    home = (cache or default_cache()) / "trees" / key
+    if home.is_dir():
+        return home / "root"
+    home.parent.mkdir(parents=True, exist_ok=True)
+    work = Path(tempfile.mkdtemp(prefix=f".{key}.", dir=home.parent))
+    try:
+        needed = _with_dependencies(names)
+        progress(f"downloading {len(needed)} of Debian's packages: {' '.join(names)} and what they need")
+        # The tree belongs to root, whom apt's own download user cannot write as.
+        _with_fresh_lists(["apt-get", "-qq", "-o", "APT::Sandbox::User=root", "download", *needed], work)
+        archives = sorted(work.glob("*.deb"))
+        if len(archives) != len(needed):
+            raise LabError(f"apt-get left {len(archives)} archives of {len(needed)} in {work}")
+        versions = [_command(["dpkg-deb", "-W", "--showformat=${Package} ${Version}\n", str(archive)]).stdout
+                    for archive in archives]
+        for archive in archives:
+            _command(["dpkg", "-x", str(archive), str(work / "root")])
+            archive.unlink()
+        (work / "versions").write_text("".join(versions))
+        try:
+            work.rename(home)
+        except OSError:
+            if not home.is_dir():
+                raise
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    return home / "root"
+
+
+def _with_dependencies(names: Sequence[str]) -> list[str]:
+    """The packages that an empty system would get with `names`."""
+    listing = _with_fresh_lists(
+        ["apt-get", "-qq", "-o", "Dir::State::status=/dev/null", "-o", "APT::Install-Recommends=false",
+         "--simulate", "install", *names], None).stdout
+    return sorted(re.findall(r"(?m)^Inst (\S+) ", listing))
 
 
 def fetch_kernel(cache: Path | None = None) -> Path:
