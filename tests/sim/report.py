@@ -23,15 +23,15 @@ IDLE = {"vpowercap": "configured, 3 % too high",
 TABLES = {"errors": "package energy", "dynamic_errors": "dynamic part"}
 
 
-def build(directory: pathlib.Path) -> pathlib.Path:
-    """Builds the simulator and returns its program."""
+def build(directory: pathlib.Path, program: str = "accuracy") -> pathlib.Path:
+    """Builds a program of the simulator and returns its path."""
     if not (directory / "build.ninja").exists():
         packages = [str(ROOT / "scripts" / "packages"), "install", "build", "test"]
         subprocess.run(packages, check=True, stdout=sys.stderr)
         subprocess.run(["meson", "setup", str(directory), str(ROOT)], check=True, stdout=sys.stderr,
                        env=dict(os.environ, CXX=os.environ.get("CXX", "g++")))
-    subprocess.run(["ninja", "-C", str(directory), "tests/sim/accuracy"], check=True, stdout=sys.stderr)
-    return directory / "tests" / "sim" / "accuracy"
+    subprocess.run(["ninja", "-C", str(directory), f"tests/sim/{program}"], check=True, stdout=sys.stderr)
+    return directory / "tests" / "sim" / program
 
 
 def run(program: pathlib.Path, names: list[str]) -> dict:
@@ -115,13 +115,15 @@ def generated(results: dict) -> dict[str, str]:
     return parts
 
 
-def with_parts(text: str, parts: dict[str, str]) -> str:
+def with_parts(text: str, parts: dict[str, str], document: pathlib.Path = DOCUMENT,
+               script: str = "scripts/accuracy") -> str:
+    """The document's text with its generated parts between their marks. Errors: SystemExit."""
     for mark, content in parts.items():
-        begin, end = f"<!-- {mark}: by scripts/accuracy -->\n", f"<!-- end of {mark} -->"
+        begin, end = f"<!-- {mark}: by {script} -->\n", f"<!-- end of {mark} -->"
         before, found, rest = text.partition(begin)
         _, found_end, after = rest.partition(end)
         if not found or not found_end:
-            raise SystemExit(f"{DOCUMENT}: lacks the marks of \"{mark}\"")
+            raise SystemExit(f"{document}: lacks the marks of \"{mark}\"")
         text = before + begin + content + "\n" + end + after
     return text
 
