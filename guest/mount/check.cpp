@@ -103,6 +103,10 @@ void check_movement(const CheckOptions& options, const PowercapScan& scan, const
     moved = moved && zone.moves > 0;
     stale += zone.held_is_stale() ? 1 : 0;
     if (zone.error) report({false, "moves", advice(*zone.error)});
+    else if (zone.moves == 0 && is_cached(options.share.target + "/" + zone.id + "/energy_uj"))
+      report({false, "moves",
+              zone.id + "/energy_uj shows an old value: the host's virtiofsd caches; it needs <cache "
+                        "mode='none'/> (vpowercap wire sets it)"});
     else if (zone.moves == 0)
       report({false, "moves",
               zone.id + "/energy_uj stood still for " + seconds_text(options.wait) +

@@ -3,8 +3,11 @@
 #include "guest/mount/movement.hpp"
 
 #include <fcntl.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <array>
+#include <string_view>
 #include <thread>
 
 #include "common/base/file.hpp"
@@ -27,6 +30,15 @@ Result<Look> look_at(const std::string& path, const PowercapZone& zone) {
 }
 
 }  // namespace
+
+bool is_cached(const std::string& file) {
+  alignas(4096) std::array<char, 4096> buffer;  // what O_DIRECT wants at most
+  const auto direct = open_at(AT_FDCWD, file, O_RDONLY | O_DIRECT);
+  if (!direct) return false;
+  const auto cached = read_file_at(AT_FDCWD, file, 64);
+  const ssize_t got = ::pread(direct->get(), buffer.data(), buffer.size(), 0);
+  return cached && got > 0 && std::string_view(buffer.data(), static_cast<std::size_t>(got)) != *cached;
+}
 
 void Movement::add(Look look) {
   if (previous_ && look.fresh != previous_->fresh) {

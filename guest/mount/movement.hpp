@@ -35,6 +35,10 @@ struct Movement {
   std::optional<Look> previous_;
 };
 
+/// True when `file` shows another value past the page cache than through it: then whoever serves the
+/// file lets it be cached. False when that cannot be known.
+bool is_cached(const std::string& file);
+
 /// Watches the package zones of `scan` below `path` until all are settled, at most for `wait`.
 std::vector<Movement> watch_packages(const std::string& path, const PowercapScan& scan,
                                      Nanoseconds wait);

@@ -4,6 +4,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <stdexcept>
@@ -11,6 +12,7 @@
 
 #include "common/base/utf8.hpp"
 #include "common/share/share.hpp"
+#include "host/ctl/doctor.hpp"
 #include "host/ctl/json.hpp"
 #include "host/ctl/table.hpp"
 #include "host/ctl/top.hpp"
@@ -45,7 +47,10 @@ const ProgramSpec spec{
                  {"top", "Live view, the hungriest VM first."},
                  {"wire VM",
                   "Add the share to the VM's persistent definition (from its next cold boot on)."},
-                 {"unwire VM", "Take the share out of it again."}},
+                 {"unwire VM", "Take the share out of it again."},
+                 {"doctor",
+                  "Look whether energy reaches the guests and say what is wrong; exits with 1 when "
+                  "anything is."}},
     .section = 1,
 };
 
@@ -89,6 +94,14 @@ int top(const Options& options) {
   return 0;
 }
 
+int doctor(const Options& options) {
+  const auto found = diagnose(gather_facts({.paths = {options.text("run-dir")}}));
+  const int printed = print(options.flag("json") ? doctor_json(found) : doctor_text(found));
+  const bool is_well =
+      std::all_of(found.begin(), found.end(), [](const Diagnosis& one) { return one.is_well; });
+  return is_well ? printed : 1;
+}
+
 /// Becomes the wirer, with the caller's own rights.
 int become_wirer(const Options& options, const std::string& command, const std::string& vm) {
   std::vector<std::string> words{options.text("wirer"),   command,     "--run-dir",
@@ -114,7 +127,8 @@ int run_command(int argc, const char* const* argv) {
   if (words.empty()) throw UsageError{"which command? (see vpowercap --help)"};
   const auto& command = words[0];
   const bool of_host = command == "show" && options->flag("host");
-  const std::size_t wanted = command == "list" || command == "top" || of_host ? 1 : 2;
+  const bool is_alone = command == "list" || command == "top" || command == "doctor" || of_host;
+  const std::size_t wanted = is_alone ? 1 : 2;
   const bool is_known = wanted == 1 || command == "show" || command == "wire" || command == "unwire";
   if (!is_known) throw UsageError{"no command \"" + printable(command) + "\" (see vpowercap --help)"};
   if (words.size() != wanted)
@@ -123,6 +137,7 @@ int run_command(int argc, const char* const* argv) {
                                               : " takes one VM, by UUID or name")};
   if (command == "list") return list(*options, false);
   if (command == "top") return top(*options);
+  if (command == "doctor") return doctor(*options);
   if (of_host) return show_host(*options);
   if (command == "show") return show(*options, words[1]);
   return become_wirer(*options, command, words[1]);

@@ -61,8 +61,9 @@ std::string limits_text(const VmRecord& vm) {
 
 std::string list_table(const LedgerView& view, bool by_power) {
   std::string out = staleness(view);
-  out += fmt::format("host {:.2f} W, of it {:.2f} W used by no VM (method {})\n\n", millionth(view.power_uw),
-                     millionth(view.remainder_power_uw), method_label(view.host.method));
+  out += fmt::format("host {:.2f} W, of it {:.2f} W used by no VM (method {})\n\n",
+                     millionth(view.power_uw), millionth(view.remainder_power_uw),
+                     method_label(view.host.method));
   auto vms = view.vms;
   if (by_power)
     std::stable_sort(vms.begin(), vms.end(),

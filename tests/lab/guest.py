@@ -33,6 +33,7 @@ class GuestSpec:
     cores: int = 1
     accelerator: str = "qemu"    #: libvirt's domain type: kvm or qemu (TCG)
     share: str | None = None     #: source of the share; by default /run/vpowercap/share/UUID
+    cache: str = "none"          #: cache mode of its virtiofsd: none or always
     wired: bool = True           #: whether the definition has the share
     memory_mib: int = 256
     iothreads: int = 0
@@ -59,7 +60,7 @@ def domain_xml(spec: GuestSpec) -> str:
     filesystem = f"""
     <filesystem type='mount' accessmode='passthrough'>
       <driver type='virtiofs'/>
-      <binary><cache mode='none'/></binary>
+      <binary><cache mode='{spec.cache}'/></binary>
       <source dir={quoteattr(source)}/>
       <target dir='vpowercap'/>
     </filesystem>"""

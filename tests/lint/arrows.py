@@ -37,7 +37,7 @@ ARROWS = {
     "host/wiring": MODEL + OPTIONS_LOG + ["common/share", "host/hypervisor"],
     "host/daemon": LEDGER + OPTIONS_LOG + ["common/wire", "common/share", "common/procs", "host/rapl",
                                            "host/hypervisor", "host/sampler", "host/control"],
-    "host/ctl": LEDGER + OPTIONS_LOG + ["common/share", "host/control", "common/wire"],
+    "host/ctl": LEDGER + OPTIONS_LOG + ["common/share", "common/procs", "host/control", "common/wire"],
     "guest/agent": LEDGER + OPTIONS_LOG + ["common/powercap", "common/share"],
     "guest/mount": MODEL + OPTIONS_LOG + ["common/powercap"],
     "libvirt-hooks/qemu_hook": BASE + ["common/wire", "common/share"],
