@@ -153,10 +153,10 @@ TEST_F(Traffic, WhatIsNotLocalIsTheOtherPackagesMemory) {
   group(of_a, {0, 0, 0, 0}, "71\n");
   tick();
   (void)tenths(a);
-  group("", {3000, 1000, 1000, 1000}, "1\n");  // 1000 in package 0's memory, 3000 in package 1's
-  group(of_a, {1000, 0, 0, 0}, "71\n");        // all of it in package 1's
+  group("", {3000, 1000, 500, 500}, "1\n");  // 1000 in package 0's memory, 2500 in package 1's
+  group(of_a, {1000, 0, 0, 0}, "71\n");      // all of it in package 1's
   tick();
-  EXPECT_EQ(tenths(a), 40u);
+  EXPECT_EQ(tenths(a), 48u);
 }
 
 TEST_F(Traffic, AVmCountsApartOnlyWhenAllItsVcpusAreInGroupsOfItsOwn) {
