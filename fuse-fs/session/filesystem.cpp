@@ -85,6 +85,26 @@ Result<std::string> Filesystem::content(NodeId id) const {
   return vm->tree().content(vm->node, vm->stale);
 }
 
+Result<Inode> Filesystem::open(NodeId id, bool writes) const {
+  auto opened = inode(id);
+  if (opened && writes && (opened->attributes.permissions & 0200) == 0)
+    return fail(EACCES, "nobody may write it");
+  return opened;
+}
+
+Result<std::size_t> Filesystem::write(NodeId id, std::string_view text) const {
+  if (id == root_id) return fail(EISDIR, "a directory");
+  const auto vm = vm_of(id);
+  if (!vm) return tl::unexpected(vm.error());
+  return fail(vm->tree().write_refusal(vm->node, text), "nothing is written here");
+}
+
+Result<Inode> Filesystem::truncate(NodeId id) const {
+  auto found = inode(id);
+  if (found && found->attributes.type != FileType::regular) return fail(EPERM, "not a file");
+  return found;
+}
+
 std::vector<ListedInode> Filesystem::list_root() const {
   std::vector<ListedInode> entries{{".", {}, 1, true}, {"..", {}, 2, true}};
   for (auto& entry : entries) entry.inode.attributes = root_attributes;

@@ -46,6 +46,14 @@ class Filesystem {
   /// any of our files whole. Errors: also EISDIR, EINVAL, ENODATA (energy_uj while the daemon is
   /// silent).
   [[nodiscard]] Result<std::string> content(NodeId id) const;
+  /// What is opened. Errors: also EACCES when it is to be written and nobody may: root neither, as in
+  /// sysfs.
+  [[nodiscard]] Result<Inode> open(NodeId id, bool writes) const;
+  /// Never succeeds, see VmTree::write_refusal().
+  [[nodiscard]] Result<std::size_t> write(NodeId id, std::string_view text) const;
+  /// Changes nothing, and succeeds for files, whose length means nothing, as in sysfs. Errors: also
+  /// EPERM for what is no file.
+  [[nodiscard]] Result<Inode> truncate(NodeId id) const;
   /// Entries behind `position` (0: from the start), "." and ".." first. Errors: also ENOTDIR.
   [[nodiscard]] Result<std::vector<ListedInode>> list(NodeId id, std::uint64_t position) const;
 

@@ -97,11 +97,9 @@ void on_readlink(fuse_req_t request, fuse_ino_t id) {
 void on_open(fuse_req_t request, fuse_ino_t id, fuse_file_info* info) {
   answer(
       request,
-      [&](const auto& filesystem) -> Result<Inode> {
-        // As sysfs: refused to root too. On a read-only mount the kernel says EROFS before.
-        if ((info->flags & O_ACCMODE) != O_RDONLY || (info->flags & O_TRUNC) != 0)
-          return fail(EACCES, "read-only");
-        return filesystem.inode(id);
+      // On a read-only mount, as guests have it, the kernel refuses writers with EROFS before.
+      [&](const auto& filesystem) {
+        return filesystem.open(id, (info->flags & O_ACCMODE) != O_RDONLY);
       },
       [&](const Inode&) {
         info->direct_io = 1;  // never from a page cache: a kept descriptor sees each new value
@@ -116,6 +114,29 @@ void on_read(fuse_req_t request, fuse_ino_t id, std::size_t size, off_t offset, 
       [&](const std::string& content) {
         const auto start = std::min(static_cast<std::size_t>(offset), content.size());
         fuse_reply_buf(request, content.data() + start, std::min(size, content.size() - start));
+      });
+}
+
+void on_write(fuse_req_t request, fuse_ino_t id, const char* text, std::size_t size, off_t,
+              fuse_file_info*) {
+  answer(
+      request, [&](const auto& filesystem) { return filesystem.write(id, {text, size}); },
+      [&](std::size_t written) { fuse_reply_write(request, written); });
+}
+
+/// Times come along with a truncation; everything else that is asked for is refused.
+void on_setattr(fuse_req_t request, fuse_ino_t id, struct stat*, int what, fuse_file_info*) {
+  constexpr int owned = FUSE_SET_ATTR_MODE | FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID;
+  answer(
+      request,
+      [&](const auto& filesystem) -> Result<Inode> {
+        if ((what & FUSE_SET_ATTR_SIZE) == 0 || (what & owned) != 0)
+          return fail(EPERM, "modes, owners and times are the host's");
+        return filesystem.truncate(id);
+      },
+      [&](const Inode& inode) {
+        const auto status = stat_of(inode);
+        fuse_reply_attr(request, &status, inode.changing ? 0 : static_timeout);
       });
 }
 
@@ -180,7 +201,7 @@ const fuse_lowlevel_ops& fuse_operations() {
     ops.readdirplus = on_readdir<true>;
     ops.statfs = on_statfs;
     ops.access = on_access;
-    ops.setattr = refuse<EPERM>;
+    ops.setattr = on_setattr;
     ops.mknod = refuse<EPERM>;
     ops.mkdir = refuse<EPERM>;
     ops.unlink = refuse<EPERM>;
@@ -189,7 +210,7 @@ const fuse_lowlevel_ops& fuse_operations() {
     ops.rename = refuse<EPERM>;
     ops.link = refuse<EPERM>;
     ops.create = refuse<EPERM>;
-    ops.write = refuse<EBADF>;
+    ops.write = on_write;
     return ops;
   }();
   return operations;

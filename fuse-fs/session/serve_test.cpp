@@ -13,8 +13,8 @@
 #include <thread>
 
 #include "common/base/file.hpp"
-#include "tests/support/test_vm.hpp"
 #include "tests/support/mount_sandbox.hpp"
+#include "tests/support/test_vm.hpp"
 
 namespace vpowercap {
 namespace {
@@ -149,8 +149,7 @@ TEST_F(Served, RefusesEveryChange) {
     EXPECT_EQ(got, code) << what << ": " << ::strerror(got);
   };
   expect(::open((zone + "/energy_uj").c_str(), O_WRONLY), EACCES, "write energy");
-  expect(::open((zone + "/enabled").c_str(), O_RDWR), EACCES, "write enabled");
-  expect(::open((zone + "/enabled").c_str(), O_RDONLY | O_TRUNC), EPERM, "truncating open");
+  expect(::open((zone + "/name").c_str(), O_RDWR), EACCES, "write a name");
   expect(::open((zone + "/new").c_str(), O_CREAT | O_WRONLY, 0644), EPERM, "create");
   expect(::mkdir((zone + "/new").c_str(), 0755), EPERM, "mkdir");
   expect(::mknod((zone + "/new").c_str(), S_IFIFO | 0644, 0), EPERM, "mknod");
@@ -161,8 +160,25 @@ TEST_F(Served, RefusesEveryChange) {
   expect(::rmdir((zone + "/power").c_str()), EPERM, "rmdir");
   expect(::chmod((zone + "/energy_uj").c_str(), 0444), EPERM, "chmod");
   expect(::chown((zone + "/energy_uj").c_str(), 1, 1), EPERM, "chown");
-  expect(::truncate((zone + "/energy_uj").c_str(), 0), EPERM, "truncate");
+  const timespec now[2]{{0, UTIME_NOW}, {0, UTIME_NOW}};
+  expect(::utimensat(AT_FDCWD, (zone + "/name").c_str(), now, 0), EPERM, "times");
   expect(::mkdir((root_ + "/new").c_str(), 0755), EPERM, "mkdir in the root");
+}
+
+TEST_F(Served, WritesFailAsOnALockedMachine) {
+  const auto zone = path("intel-rapl/intel-rapl:0");
+  const auto written = [&](const std::string& name, const std::string& text) {
+    const UniqueFd file(::open((zone + "/" + name).c_str(), O_RDWR | O_SYNC | O_TRUNC));
+    EXPECT_TRUE(file) << name;
+    return ::write(file.get(), text.data(), text.size()) < 0 ? errno : 0;
+  };
+  EXPECT_EQ(written("constraint_0_power_limit_uw", "65000000\n"), ENODATA);
+  EXPECT_EQ(written("constraint_1_time_window_us", "many"), EINVAL);
+  EXPECT_EQ(written("enabled", "1"), ENOSYS);
+  EXPECT_EQ(written("uevent", "add"), EINVAL);
+  EXPECT_EQ(read(zone + "/enabled"), "0\n");
+  EXPECT_EQ(::truncate((zone + "/name").c_str(), 0), 0);
+  EXPECT_EQ(read(zone + "/name"), "package-0\n");
 }
 
 TEST_F(Served, EnergyIsForRootAlone) {

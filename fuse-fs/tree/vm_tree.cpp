@@ -20,6 +20,21 @@ std::string hex(std::uint32_t id) {
   return {digits.data(), end};
 }
 
+/// An integer and at most one newline, as kstrtoll takes it.
+bool is_number(std::string_view text) {
+  if (text.ends_with('\n')) text.remove_suffix(1);
+  if (text.starts_with('-') || text.starts_with('+')) text.remove_prefix(1);
+  return !text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos;
+}
+
+/// What kstrtobool takes: it looks at the first character, at two of "on" and "off".
+bool is_boolean(std::string_view text) {
+  constexpr std::string_view first = "01yYnN";
+  const bool is_word = text.size() >= 2 && (text[0] == 'o' || text[0] == 'O') &&
+                       std::string_view("nNfF").find(text[1]) != std::string_view::npos;
+  return is_word || (!text.empty() && first.find(text[0]) != std::string_view::npos);
+}
+
 bool is_directory(Node node) { return node.file == File::directory || node.file == File::power; }
 
 Node directory_at(Place place) { return {place, File::directory}; }
@@ -159,6 +174,20 @@ Result<std::string> VmTree::content(Node file, bool stale) const {
     }
     case File::max_energy_range_uj: return std::to_string(record_->max_energy_range_uj) + "\n";
     default: return std::string(find_spec(file.file, kind_of(file))->content);
+  }
+}
+
+int VmTree::write_refusal(Node file, std::string_view text) const {
+  const auto found = attributes(file);
+  if (!found) return ENOENT;
+  if ((found->permissions & 0200) == 0) return EACCES;
+  switch (file.file) {
+    case File::enabled: return is_boolean(text) ? ENOSYS : EINVAL;
+    case File::constraint_0_power_limit_uw:
+    case File::constraint_0_time_window_us:
+    case File::constraint_1_power_limit_uw:
+    case File::constraint_1_time_window_us: return is_number(text) ? ENODATA : EINVAL;
+    default: return EINVAL;
   }
 }
 

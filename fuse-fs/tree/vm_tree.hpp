@@ -51,6 +51,10 @@ class VmTree {
   /// What a file holds now. `stale`: the ledger's writer has been silent too long for energy_uj.
   /// Errors: ENOENT, EISDIR, EINVAL (a link), ENODATA (energy_uj while stale).
   [[nodiscard]] Result<std::string> content(Node file, bool stale) const;
+  /// The errno with which a write of `text` to a file is refused; every write is. As the kernel where
+  /// the BIOS has locked the limits: ENODATA (a limit), ENOSYS (enabled), EINVAL (no number, no
+  /// boolean, or a file that takes neither), EACCES (a file that nobody may write), ENOENT.
+  [[nodiscard]] int write_refusal(Node file, std::string_view text) const;
 
  private:
   [[nodiscard]] std::uint32_t sockets() const;

@@ -219,5 +219,23 @@ TEST(VmTree, AnswersForEveryInodeNumberThereIs) {
   EXPECT_EQ(existing, walk(VmTree(&record)).size() + 1 + walk(VmTree(nullptr)).size() + 1);
 }
 
+TEST(VmTree, RefusesWritesAsTheKernelDoesWithLockedLimits) {
+  const auto record = full_record(1);
+  const VmTree tree(&record);
+  const auto refusal = [&](File file, std::string_view text) {
+    return tree.write_refusal({Place::zone(0, EnergyDomain::package), file}, text);
+  };
+  EXPECT_EQ(refusal(File::constraint_0_power_limit_uw, "65000000\n"), ENODATA);
+  EXPECT_EQ(refusal(File::constraint_0_power_limit_uw, "-1"), ENODATA);
+  for (const auto* junk : {"", "\n", "-", "1 2", "0x10", "1\n\n"})
+    EXPECT_EQ(refusal(File::constraint_1_time_window_us, junk), EINVAL) << junk;
+  for (const auto* yes_or_no : {"0\n", "1", "y", "No", "on", "OFF\n"})
+    EXPECT_EQ(refusal(File::enabled, yes_or_no), ENOSYS) << yes_or_no;
+  for (const auto* junk : {"", "2", "o", "x"}) EXPECT_EQ(refusal(File::enabled, junk), EINVAL) << junk;
+  EXPECT_EQ(refusal(File::uevent, "add"), EINVAL);
+  EXPECT_EQ(refusal(File::energy_uj, "0"), EACCES);
+  EXPECT_EQ(tree.write_refusal({Place::zone(1, EnergyDomain::package), File::enabled}, "0"), ENOENT);
+}
+
 }  // namespace
 }  // namespace vpowercap
