@@ -78,6 +78,8 @@ void on_lookup(fuse_req_t request, fuse_ino_t parent, const char* name) {
 }
 
 // on_forget: libfuse's default, nothing. Inodes are computed, not kept.
+/// libfuse's default would walk as many entries as the request says it has, one by one.
+void on_forget_multi(fuse_req_t request, std::size_t, fuse_forget_data*) { fuse_reply_none(request); }
 
 void on_getattr(fuse_req_t request, fuse_ino_t id, fuse_file_info*) {
   answer(
@@ -193,6 +195,7 @@ const fuse_lowlevel_ops& fuse_operations() {
     fuse_lowlevel_ops ops{};
     ops.init = on_init;
     ops.lookup = on_lookup;
+    ops.forget_multi = on_forget_multi;
     ops.getattr = on_getattr;
     ops.readlink = on_readlink;
     ops.open = on_open;

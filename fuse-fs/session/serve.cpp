@@ -2,6 +2,7 @@
 // The loop that reads requests, on a libfuse session without a mount of its own.
 #include "fuse-fs/session/serve.hpp"
 
+#include <linux/fuse.h>
 #include <sys/mman.h>
 
 #include <atomic>
@@ -23,16 +24,19 @@ constexpr std::size_t buffer_size = 65536;
 class RequestSlot {
  public:
   RequestSlot()
-      : memory_(::mmap(nullptr, buffer_size, PROT_READ | PROT_WRITE,
+      : memory_(::mmap(nullptr, memory_size, PROT_READ | PROT_WRITE,
                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0)) {
     if (memory_ == MAP_FAILED) throw std::bad_alloc();
   }
-  ~RequestSlot() { ::munmap(memory_, buffer_size); }
+  ~RequestSlot() { ::munmap(memory_, memory_size); }
   RequestSlot(const RequestSlot&) = delete;
   RequestSlot& operator=(const RequestSlot&) = delete;
   [[nodiscard]] void* data() const { return memory_; }
+  /// Ends a name that is the last thing in a request of `size` bytes.
+  void end_at(std::size_t size) const { static_cast<char*>(memory_)[size] = '\0'; }
 
  private:
+  static constexpr std::size_t memory_size = buffer_size + 4096;
   void* memory_;
 };
 
@@ -46,6 +50,10 @@ Result<bool> serve_one(fuse_session* session, const RequestSlot& slot) {
     if (errno == ENODEV || errno == ECONNABORTED) return false;
     return fail_errno(errno, "cannot read requests from /dev/fuse");
   }
+  // libfuse looks at neither the size nor the end of a name; what lies behind is an older request.
+  if (static_cast<std::size_t>(size) < sizeof(fuse_in_header))
+    return fail(EIO, "a request without a whole header");
+  slot.end_at(static_cast<std::size_t>(size));
   fuse_buf buffer{};
   buffer.size = static_cast<std::size_t>(size);
   buffer.mem = slot.data();
