@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstring>
 
 #include "fuse-fs/session/filesystem.hpp"
 
@@ -17,6 +18,8 @@ namespace {
 /// How long the kernel may keep names and attributes of what does not change by itself. A VM's
 /// zones may appear later, so not for ever.
 constexpr double static_timeout = 1.0;
+/// As sysfs: a page.
+constexpr std::size_t longest_write = 4096;
 /// Inode numbers are never used for two things, so one generation does. A change of it would turn every
 /// inode that a guest holds into EIO.
 constexpr std::uint64_t generation = 0;
@@ -121,8 +124,10 @@ void on_read(fuse_req_t request, fuse_ino_t id, std::size_t size, off_t offset, 
 
 void on_write(fuse_req_t request, fuse_ino_t id, const char* text, std::size_t size, off_t,
               fuse_file_info*) {
+  // What the request says of its size is not to be believed; behind each message there is a NUL.
+  const auto length = ::strnlen(text, std::min(size, longest_write));
   answer(
-      request, [&](const auto& filesystem) { return filesystem.write(id, {text, size}); },
+      request, [&](const auto& filesystem) { return filesystem.write(id, {text, length}); },
       [&](std::size_t written) { fuse_reply_write(request, written); });
 }
 
