@@ -31,11 +31,11 @@ OldHelpers HelperSet::adopt(const std::string& proc_root, const std::vector<Proc
     if (!process) continue;
     auto cgroup = open_at(AT_FDCWD, process_directory(proc_root, id.pid) + "/cgroup", O_RDONLY);
     Helper helper{id, std::move(*process), cgroup ? std::move(*cgroup) : UniqueFd()};
+    helper.was_inside = is_inside(helper, group);
     if (id.start_ticks < counts_after) {
       const auto threads = helper.process.sample();
       if (!threads) continue;
       helper.last_ns = sum_of(helper.process, *threads);
-      helper.was_inside = is_inside(helper, group);
       if (!helper.was_inside) old.outside_ns += helper.last_ns;
       for (const auto& thread : *threads) old.threads.push_back({id.pid, thread});
     }
@@ -61,7 +61,8 @@ HelperWork HelperSet::sample(const VmCgroup* group) {
     const auto threads = helper.process.sample();
     if (!threads && threads.error().code == ESRCH) {
       if (!helper.was_inside) {
-        const auto total = helper.process.total_ns();  // until it is reaped
+        // Until it is reaped. It may have moved into the group first, which then has counted it.
+        const auto total = group == nullptr ? helper.process.total_ns() : fail(ESRCH, "unsure");
         if (total && *total > helper.last_ns) outside_ns_ += *total - helper.last_ns;
         work.is_cut = work.is_cut || !total;
       }

@@ -137,6 +137,21 @@ TEST_F(Meter, WithoutAGroupHelpersAreChargedByTheirOwnCounters) {
   EXPECT_FALSE(next(meter).tick.gap);
 }
 
+TEST_F(Meter, AHelperInTheGroupThatEndsWithItsVmIsNoGap) {
+  fake.in_group(70, fake.group);
+  fake.in_group(90, fake.group + "/emulator");
+  fake.usage_us(20'000);
+  fake.thread(90, "virtiofsd", 3 * ms, 1, 90, 10'150);
+  auto meter = open();
+  meter.adopt({{90, 10'150}});
+  fake.usage_us(50'000);
+  fake.dir.write("proc/90/stat", "");
+  fake.dir.remove("proc/90");
+  const auto sample = meter.measure({400ms, 101400ms, true});
+  EXPECT_TRUE(sample.has_ended);
+  EXPECT_FALSE(sample.tick.gap);
+}
+
 TEST_F(Meter, AHelperThatHasEndedIsChargedWhatItDidLastUntilItIsReaped) {
   fake.thread(31, "swtpm", 3 * ms, 1, 31, 10'150);
   auto meter = open();

@@ -45,6 +45,11 @@ def namespaces(marker: str | None = None) -> set[str]:
     return found
 
 
+def heed_interrupts() -> None:
+    """A shell's background jobs, and what they start, are born ignoring SIGINT."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class DemoTest(unittest.TestCase):
     """scripts/demo with the programs under test."""
 
@@ -94,7 +99,8 @@ class DemoTest(unittest.TestCase):
     def end_with(self, number: signal.Signals, code: int) -> None:
         with subprocess.Popen([*self.command, "--json"], text=True, stdin=subprocess.DEVNULL,
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                              start_new_session=True, env=self.environment) as demo:
+                              start_new_session=True, env=self.environment,
+                              preexec_fn=heed_interrupts) as demo:
             self.assertTrue(demo.stdout.readline().startswith("{"))
             private = namespaces(self.marker) - {os.readlink("/proc/self/ns/pid")}
             self.assertNotEqual(private, set())

@@ -50,10 +50,11 @@ class Results(unittest.TestResult):
         self._bad(test, "error", self.errors[-1][1])
 
     def addSubTest(self, test: unittest.TestCase, subtest: unittest.TestCase,
-                   err: object | None) -> None:
+                   err: tuple[type[BaseException], BaseException, object] | None) -> None:
         if err is not None:
             super().addSubTest(test, subtest, err)  # type: ignore[arg-type]
-            self._bad(subtest, "failure", (self.failures + self.errors)[-1][1])
+            kept = self.failures if issubclass(err[0], test.failureException) else self.errors
+            self._bad(subtest, "failure", kept[-1][1])
 
     def write(self, path: Path) -> None:
         """Writes a JUnit report."""
