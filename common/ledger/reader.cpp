@@ -57,8 +57,8 @@ std::vector<VmRecord> LedgerReader::vms() const {
   std::vector<VmRecord> found;
   for (const auto& slot : layout().vms) {
     if (slot.sequence_now() == 0) continue;  // never used
-    if (const auto record = slot.load(); record && record->state != VmState::free)
-      found.push_back(*record);
+    auto& record = found.emplace_back();
+    if (!slot.load_into(record) || record.state == VmState::free) found.pop_back();
   }
   return found;
 }

@@ -47,18 +47,25 @@ struct Slot {
   [[nodiscard]] std::optional<Prefix> load_prefix() const {
     static_assert(sizeof(Prefix) % sizeof(std::uint64_t) == 0 && sizeof(Prefix) <= sizeof(T));
     std::optional<Prefix> value(std::in_place);
-    for (int tries = 0; tries < 1000; ++tries) {
-      const std::uint64_t before = sequence_now();
-      copy_words(before, &*value, sizeof(Prefix) / sizeof(std::uint64_t));
-      if (sequence_now() == before) return value;
-    }
-    return std::nullopt;
+    if (!try_copying(&*value, sizeof(Prefix) / sizeof(std::uint64_t))) value.reset();
+    return value;
   }
 
   /// Any reader: the whole value; nothing as for load_prefix().
   [[nodiscard]] std::optional<T> load() const { return load_prefix<T>(); }
+  /// The same into `value`, without a copy on the stack, which threads of others may have little of.
+  /// False: nothing, and `value` may be torn.
+  [[nodiscard]] bool load_into(T& value) const { return try_copying(&value, words); }
 
  private:
+  bool try_copying(void* target, std::size_t count) const {
+    for (int tries = 0; tries < 1000; ++tries) {
+      const std::uint64_t before = sequence_now();
+      copy_words(before, target, count);
+      if (sequence_now() == before) return true;
+    }
+    return false;
+  }
   void copy_words(std::uint64_t from_sequence, void* target, std::size_t count) const {
     auto& source = const_cast<std::uint64_t(&)[words]>(copies[from_sequence % 2]);
     for (std::size_t i = 0; i < count; ++i) {
