@@ -58,7 +58,6 @@ class Package {
     const auto sender = sends ? ns(sender_cores) : 0;
     const auto receiver = ns(receiver_cores);
     const auto raw = static_cast<std::uint64_t>(energy_j_ * 16384) * 1'000'000 / 16384;
-    ++ticks_;
     Tick tick{.now = now_};
     tick.zones = {
         {"intel-rapl:0", "package-0", EnergyDomain::package, 0, 262143328850, raw % range, now_}};
@@ -97,7 +96,6 @@ class Package {
   Nanoseconds now_ = 1000s;
   double energy_j_ = 1000;
   double host_load_ = 0.2;
-  std::uint64_t ticks_ = 0;
 };
 
 /// Bits per symbol of a binary symmetric channel with this rate of errors.
