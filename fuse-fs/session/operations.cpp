@@ -10,7 +10,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "fuse-fs/session/filesystem.hpp"
+#include "common/base/file.hpp"
 
 namespace vpowercap {
 namespace {
@@ -24,14 +24,17 @@ constexpr std::size_t longest_write = 4096;
 /// inode that a guest holds into EIO.
 constexpr std::uint64_t generation = 0;
 
+SessionData& session_of(fuse_req_t request) {
+  return *static_cast<SessionData*>(fuse_req_userdata(request));
+}
+
 /// The guarded border: computes a Result, turns whatever is thrown into EIO, and replies once.
 /// `reply` must not throw before it has replied.
 template <typename Compute, typename Reply>
 void answer(fuse_req_t request, Compute compute, Reply reply) noexcept {
   int code = EIO;
   try {
-    const auto& filesystem = *static_cast<const Filesystem*>(fuse_req_userdata(request));
-    auto result = compute(filesystem);
+    auto result = compute(session_of(request).filesystem);
     if (result) {
       reply(*result);
       return;
@@ -106,16 +109,28 @@ void on_open(fuse_req_t request, fuse_ino_t id, fuse_file_info* info) {
       [&](const auto& filesystem) {
         return filesystem.open(id, (info->flags & O_ACCMODE) != O_RDONLY);
       },
-      [&](const Inode&) {
+      [&](const Inode& inode) {
         info->direct_io = 1;  // never from a page cache: a kept descriptor sees each new value
-        info->fh = 0;         // comes back to a successor: must mean nothing to this process
+        // Comes back to a successor too: a number, and one that it may not know.
+        info->fh = inode.changing ? session_of(request).snapshots.new_handle() : 0;
         fuse_reply_open(request, info);
       });
 }
 
-void on_read(fuse_req_t request, fuse_ino_t id, std::size_t size, off_t offset, fuse_file_info*) {
+/// The content that a read at `offset` belongs to: a new one at the start, else the one begun.
+Result<std::string> content_at(const SessionData& session, fuse_ino_t id, std::uint64_t handle,
+                               off_t offset) {
+  if (handle != 0 && offset > 0)
+    if (const auto begun = session.snapshots.find(handle)) return std::to_string(*begun) + "\n";
+  auto content = session.filesystem.content(id);
+  if (handle != 0 && content)
+    if (const auto value = parse_u64(*content)) session.snapshots.keep(handle, *value);
+  return content;
+}
+
+void on_read(fuse_req_t request, fuse_ino_t id, std::size_t size, off_t offset, fuse_file_info* info) {
   answer(
-      request, [&](const auto& filesystem) { return filesystem.content(id); },
+      request, [&](const auto&) { return content_at(session_of(request), id, info->fh, offset); },
       [&](const std::string& content) {
         const auto start = std::min(static_cast<std::size_t>(offset), content.size());
         fuse_reply_buf(request, content.data() + start, std::min(size, content.size() - start));

@@ -5,9 +5,18 @@
 #define FUSE_USE_VERSION 35
 #include <fuse_lowlevel.h>
 
+#include "fuse-fs/session/filesystem.hpp"
+#include "fuse-fs/session/snapshots.hpp"
+
 namespace vpowercap {
 
-/// The callbacks; the session's user data is a `const Filesystem*`.
+/// What the callbacks work on.
+struct SessionData {
+  const Filesystem& filesystem;
+  Snapshots& snapshots;
+};
+
+/// The callbacks; the session's user data is a `SessionData*`.
 /// An operation left out is answered ENOSYS, which the kernel remembers for the life of the mount: a
 /// later version must not rely on it (flush, xattrs, lseek, locks, fallocate, ioctl, poll).
 const fuse_lowlevel_ops& fuse_operations();

@@ -67,10 +67,11 @@ Result<void> serve(UniqueFd fuse_fd, const Filesystem& filesystem, unsigned thre
   char name[] = "vpowercap-fs";
   char* argv[] = {name, nullptr};
   fuse_args arguments = FUSE_ARGS_INIT(1, argv);
-  auto* user_data = const_cast<Filesystem*>(&filesystem);  // NOLINT: comes back as const
+  Snapshots snapshots(static_cast<std::uint64_t>(SystemClock().now().count()));
+  SessionData data{filesystem, snapshots};
   const auto& operations = fuse_operations();
   const std::unique_ptr<fuse_session, decltype(&fuse_session_destroy)> session(
-      fuse_session_new(&arguments, &operations, sizeof operations, user_data), &fuse_session_destroy);
+      fuse_session_new(&arguments, &operations, sizeof operations, &data), &fuse_session_destroy);
   fuse_opt_free_args(&arguments);
   if (!session) return fail(EIO, "libfuse makes no session");
   const auto path = "/dev/fd/" + std::to_string(fuse_fd.get());
