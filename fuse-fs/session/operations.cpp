@@ -117,15 +117,28 @@ void on_open(fuse_req_t request, fuse_ino_t id, fuse_file_info* info) {
       });
 }
 
-/// The content that a read at `offset` belongs to: a new one at the start, else the one begun.
+/// The request that this thread answers; libfuse has no place for it.
+thread_local const RequestSlot* in_hand = nullptr;
+
+/// The content that a read at `offset` belongs to: a new one at the start, else the one begun. Which
+/// one is settled before the answer goes out, so that it is the same if a successor gives it again.
 Result<std::string> content_at(const SessionData& session, fuse_ino_t id, std::uint64_t handle,
                                off_t offset) {
-  if (handle != 0 && offset > 0)
-    if (const auto begun = session.snapshots.find(handle)) return std::to_string(*begun) + "\n";
-  auto content = session.filesystem.content(id);
-  if (handle != 0 && content)
-    if (const auto value = parse_u64(*content)) session.snapshots.keep(handle, *value);
-  return content;
+  if (handle == 0) return session.filesystem.content(id);
+  const auto begun = session.snapshots.find(handle);
+  auto value = in_hand->decided();
+  // The file may have been read from its start again since, by a thread that was not held up.
+  const bool is_overtaken = value && begun && *begun > *value;
+  if (!value && offset > 0) value = begun;
+  if (!value) {
+    const auto content = session.filesystem.content(id);
+    const auto counter = content ? parse_u64(*content) : tl::unexpected(content.error());
+    if (!counter) return tl::unexpected(counter.error());
+    value = *counter;
+  }
+  in_hand->decide(*value);
+  if (!is_overtaken) session.snapshots.keep(handle, *value);
+  return std::to_string(*value) + "\n";
 }
 
 void on_read(fuse_req_t request, fuse_ino_t id, std::size_t size, off_t offset, fuse_file_info* info) {
@@ -209,6 +222,15 @@ void refuse(fuse_req_t request, Arguments...) {
 }
 
 }  // namespace
+
+void answer_request(fuse_session* session, const RequestSlot& slot) {
+  fuse_buf buffer{};
+  buffer.size = slot.header().len;
+  buffer.mem = slot.buffer().data();
+  in_hand = &slot;
+  fuse_session_process_buf(session, &buffer);
+  in_hand = nullptr;
+}
 
 const fuse_lowlevel_ops& fuse_operations() {
   static const fuse_lowlevel_ops operations = [] {

@@ -5,10 +5,15 @@
 #define FUSE_USE_VERSION 35
 #include <fuse_lowlevel.h>
 
+#include "fuse-fs/journal/journal.hpp"
 #include "fuse-fs/session/filesystem.hpp"
 #include "fuse-fs/session/snapshots.hpp"
 
 namespace vpowercap {
+
+/// Answers the request in `slot`, on the thread that received it or on a successor's: once more if it
+/// must be, with the same.
+void answer_request(fuse_session* session, const RequestSlot& slot);
 
 /// What the callbacks work on.
 struct SessionData {

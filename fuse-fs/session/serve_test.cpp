@@ -53,7 +53,10 @@ class Served : public ::testing::Test {
     if (server_ == 0) {
       const SystemClock clock;
       LedgerSource source(path_, clock, nullptr);
-      ::_exit(serve(std::move(fuse), Filesystem(source), 2) ? 0 : 1);
+      ::_exit(
+          serve(std::move(fuse), Journal::open(Journal::create(2)->get()).value(), Filesystem(source))
+              ? 0
+              : 1);
     }
   }
   void TearDown() override {

@@ -6,20 +6,20 @@
 
 namespace vpowercap {
 
-Snapshots::Snapshots(std::uint64_t first)
-    : next_(std::max<std::uint64_t>(first, 1)), entries_(std::make_unique<std::array<Entry, size>>()) {}
+Snapshots::Snapshots(Words words, std::uint64_t first)
+    : next_(std::max<std::uint64_t>(first, 1)), words_(words) {}
 
 void Snapshots::keep(std::uint64_t handle, std::uint64_t value) {
-  auto& entry = (*entries_)[handle % size];
-  entry.value.store(value, std::memory_order_relaxed);
-  entry.mark.store(value ^ handle, std::memory_order_relaxed);
+  const auto place = handle % size * 2;
+  std::atomic_ref(words_[place]).store(value, std::memory_order_relaxed);
+  std::atomic_ref(words_[place + 1]).store(value ^ handle, std::memory_order_relaxed);
 }
 
 std::optional<std::uint64_t> Snapshots::find(std::uint64_t handle) const {
-  const auto& entry = (*entries_)[handle % size];
-  const auto value = entry.value.load(std::memory_order_relaxed);
-  if ((entry.mark.load(std::memory_order_relaxed) ^ value) != handle) return std::nullopt;
-  return value;
+  const auto place = handle % size * 2;
+  const auto value = std::atomic_ref(words_[place]).load(std::memory_order_relaxed);
+  const auto mark = std::atomic_ref(words_[place + 1]).load(std::memory_order_relaxed);
+  return (mark ^ value) == handle ? std::optional(value) : std::nullopt;
 }
 
 }  // namespace vpowercap

@@ -10,8 +10,16 @@
 namespace vpowercap {
 namespace {
 
-TEST(Snapshots, AHandleHasItsOwnValue) {
-  Snapshots snapshots(100);
+struct Snapshots : ::testing::Test {
+  std::vector<std::uint64_t> memory = std::vector<std::uint64_t>(2 * vpowercap::Snapshots::size);
+  vpowercap::Snapshots table(std::uint64_t first) {
+    return {vpowercap::Snapshots::Words(memory), first};
+  }
+};
+constexpr auto size = vpowercap::Snapshots::size;
+
+TEST_F(Snapshots, AHandleHasItsOwnValue) {
+  auto snapshots = table(100);
   const auto one = snapshots.new_handle(), other = snapshots.new_handle();
   EXPECT_FALSE(snapshots.find(one));
   snapshots.keep(one, 7);
@@ -22,27 +30,27 @@ TEST(Snapshots, AHandleHasItsOwnValue) {
   EXPECT_EQ(snapshots.find(other), 8u);
 }
 
-TEST(Snapshots, ZeroIsAValueAndNoHandle) {
-  Snapshots snapshots(0);
+TEST_F(Snapshots, ZeroIsAValueAndNoHandle) {
+  auto snapshots = table(0);
   const auto handle = snapshots.new_handle();
   EXPECT_NE(handle, 0u);
   snapshots.keep(handle, 0);
   EXPECT_EQ(snapshots.find(handle), 0u);
 }
 
-TEST(Snapshots, AnOldHandleIsForgottenAndNeverShowsAnothersValue) {
-  Snapshots snapshots(1);
+TEST_F(Snapshots, AnOldHandleIsForgottenAndNeverShowsAnothersValue) {
+  auto snapshots = table(1);
   snapshots.keep(1, 7);
-  snapshots.keep(1 + Snapshots::size, 8);
+  snapshots.keep(1 + size, 8);
   EXPECT_FALSE(snapshots.find(1));
-  EXPECT_EQ(snapshots.find(1 + Snapshots::size), 8u);
+  EXPECT_EQ(snapshots.find(1 + size), 8u);
 }
 
-TEST(Snapshots, HandlesOfOnePlaceWrittenAtOnceNeverMix) {
-  Snapshots snapshots(1);
+TEST_F(Snapshots, HandlesOfOnePlaceWrittenAtOnceNeverMix) {
+  auto snapshots = table(1);
   std::vector<std::jthread> threads;
   for (std::uint64_t i = 0; i < 4; ++i)
-    threads.emplace_back([&snapshots, handle = 5 + i * Snapshots::size] {
+    threads.emplace_back([&snapshots, handle = 5 + i * size] {
       for (std::uint64_t turn = 0; turn < 50'000; ++turn) {
         snapshots.keep(handle, handle * 1'000'000 + turn % 1000);
         if (const auto found = snapshots.find(handle)) {
@@ -50,6 +58,15 @@ TEST(Snapshots, HandlesOfOnePlaceWrittenAtOnceNeverMix) {
         }
       }
     });
+}
+
+TEST_F(Snapshots, ASuccessorKnowsWhatWasBegunAndGivesOutOtherHandles) {
+  auto before = table(100);
+  const auto handle = before.new_handle();
+  before.keep(handle, 7);
+  auto after = table(200);
+  EXPECT_EQ(after.find(handle), 7u);
+  EXPECT_NE(after.new_handle(), handle);
 }
 
 }  // namespace
