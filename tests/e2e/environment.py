@@ -27,7 +27,8 @@ MODEL_IDLE_WATTS = 10.0
 MODEL_MAX_WATTS = 60.0
 
 #: Programs of ours that guests get besides: in the build directory, and in the guest.
-_PROGRAMS = {"tests/tree/read_storm": "/usr/bin/read-storm",
+_PROGRAMS = {"tests/hostile/attack": "/usr/bin/attack",
+             "tests/tree/read_storm": "/usr/bin/read-storm",
              "tests/tree/kept_and_fresh": "/usr/bin/kept-and-fresh",
              "tests/agents/ways_of_reading": "/usr/bin/ways-of-reading"}
 
