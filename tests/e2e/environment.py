@@ -9,10 +9,11 @@ import tempfile
 import uuid
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 from lab.build import Build
 from lab.guest import Guest, GuestSpec
-from lab.image import AGENT_PORT, Image, build_image
+from lab.image import AGENT_PORT, Image, Program, build_image
 from lab.kvm import kvm_works
 from lab.libvirtd import PrivateHost
 from lab.log import progress
@@ -24,6 +25,12 @@ BUILD_VARIABLE = "VPOWERCAP_BUILD"
 #: The model's power, for bounds: nothing here draws more.
 MODEL_IDLE_WATTS = 10.0
 MODEL_MAX_WATTS = 60.0
+
+#: Programs of ours that guests get besides: in the build directory, and in the guest.
+_PROGRAMS = {"tests/hostile/attack": "/usr/bin/attack",
+             "tests/tree/read_storm": "/usr/bin/read-storm",
+             "tests/tree/kept_and_fresh": "/usr/bin/kept-and-fresh",
+             "tests/agents/ways_of_reading": "/usr/bin/ways-of-reading"}
 
 
 def build_under_test() -> Build:
@@ -39,7 +46,9 @@ class Environment:
         self.build = build_under_test()
         self.image: Image = build_image(scratch, agent=self.build.agent,
                                         agent_arguments=f"prometheus --listen :{AGENT_PORT}",
-                                        guest_mount=self.build.guest_mount)
+                                        guest_mount=self.build.guest_mount,
+                                        extra=[Program(self.build.directory / place, target)
+                                               for place, target in _PROGRAMS.items()])
         self.accelerator = "kvm" if kvm_works(self.image) else "qemu"
         self.host = resources.enter_context(PrivateHost(hook=hook_text(self.build)))
         self.stack = Stack(self.host, self.build, [
@@ -54,12 +63,12 @@ class Environment:
             guest.wait_ready()
             self.stack.wait_for_vm(guest.spec.uuid)
 
-    def create(self, name: str, *, load: str = "idle", sockets: int = 1) -> Guest:
-        """Starts one more guest; does not wait for it."""
+    def create(self, name: str, **settings: Any) -> Guest:
+        """Starts one more guest with settings of GuestSpec; does not wait for it."""
         self._next_port += 10
         return Guest.create(self.host, GuestSpec(
-            name, str(uuid.uuid4()), self.image, self._next_port, load=load, sockets=sockets,
-            accelerator=self.accelerator))
+            name, str(uuid.uuid4()), self.image, self._next_port, accelerator=self.accelerator,
+            **settings))
 
 
 _resources = ExitStack()

@@ -30,7 +30,8 @@ class GuestSpec:
     port: int
     load: str = "idle"           #: busy, idle or a percentage
     sockets: int = 1
-    cores: int = 1
+    cores: int = 1               #: of each socket
+    says_topology: bool = True   #: else sockets * cores vCPUs, and the rest is left to libvirt
     accelerator: str = "qemu"    #: libvirt's domain type: kvm or qemu (TCG)
     share: str | None = None     #: source of the share; by default /run/vpowercap/share/UUID
     cache: str = "none"          #: cache mode of its virtiofsd: none or always
@@ -64,6 +65,7 @@ def domain_xml(spec: GuestSpec) -> str:
       <source dir={quoteattr(source)}/>
       <target dir='vpowercap'/>
     </filesystem>"""
+    topology = f"<topology sockets='{spec.sockets}' dies='1' cores='{spec.cores}' threads='1'/>"
     forwards = "".join(f",hostfwd=tcp:127.0.0.1:{spec.port + number}-:{port}"
                        for number, port in enumerate(_GUEST_PORTS))
     command_line = f"console=ttyS0 quiet panic=-1 vpowercap.load={spec.load}"
@@ -82,9 +84,7 @@ def domain_xml(spec: GuestSpec) -> str:
     <cmdline>{command_line}</cmdline>
   </os>
   <features><acpi/></features>
-  <cpu mode='{_CPU[spec.accelerator]}'>
-    <topology sockets='{spec.sockets}' dies='1' cores='{spec.cores}' threads='1'/>
-  </cpu>
+  <cpu mode='{_CPU[spec.accelerator]}'>{topology if spec.says_topology else ""}</cpu>
   <on_reboot>destroy</on_reboot>
   <on_crash>destroy</on_crash>
   <devices>
