@@ -116,14 +116,16 @@ void Keeper::start_server() {
 void Keeper::lose_server(const std::string& why, bool by_itself) {
   const auto now = clock_.now();
   if (now - server_.started() > proven_after) back_off_ = Nanoseconds(0);
+  // One that others kill is not the worse for being started again.
+  const auto wait = by_itself ? back_off_ : std::min(back_off_, first_back_off);
   if (limiter_.pass("server " + why, now))
     log::error("the server " + options_.server_command.front() + " of " + options_.paths.fs() + " " +
-               why + ": starting another in " +
-               std::to_string(back_off_ / std::chrono::milliseconds(1)) + " ms");
+               why + ": starting another in " + std::to_string(wait / std::chrono::milliseconds(1)) +
+               " ms");
   settled_ = false;
   suspects_requests_ = by_itself;
   if (!server_.end(Nanoseconds(0))) return lose_mount("has a server that cannot be killed");
-  next_start_ = now + back_off_;
+  next_start_ = now + wait;
   back_off_ = std::min(std::max(back_off_ * 2, first_back_off), options_.longest_back_off);
 }
 
