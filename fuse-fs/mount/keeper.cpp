@@ -9,6 +9,8 @@
 #include <algorithm>
 #include <csignal>
 
+#include "fuse-fs/journal/journal.hpp"
+#include "fuse-fs/mount/fd_store.hpp"
 #include "fuse-fs/tree/vm_tree.hpp"
 
 namespace vpowercap {
@@ -58,7 +60,26 @@ Keeper::~Keeper() { stop(); }
 
 Result<void> Keeper::start() {
   if (const auto trouble = request_timeout_trouble(); !trouble.empty()) log::warning(trouble);
-  return unmount_all(options_.paths);
+  return take_over() ? Result<void>() : unmount_all(options_.paths);
+}
+
+/// Goes on with the mount of a predecessor whose descriptors systemd kept. False when there is none to
+/// go on with.
+bool Keeper::take_over() {
+  auto stored = take_stored_mount();
+  if (!stored) return false;
+  const auto table = read_mount_table();
+  const auto* root = table ? find_mount(*table, options_.paths.fs()) : nullptr;
+  const auto journal = Journal::open(stored->journal.get());
+  if (root == nullptr || root->type != fuse_type || root->device != stored->device || !journal) {
+    log::warning("the mount that was kept cannot be gone on with: " +
+                 (journal ? "it is not on " + options_.paths.fs() : journal.error().message));
+    forget_stored_mount(*stored);
+    return false;
+  }
+  log::info("going on with the mount on " + options_.paths.fs());
+  mount_ = std::move(*stored);
+  return true;
 }
 
 void Keeper::complain(const std::string& message) {
@@ -90,6 +111,7 @@ bool Keeper::provide_mount() {
   auto mounted = make_fuse_mount(options_.paths, options_.threads);
   if (mounted) {
     mount_ = std::move(*mounted);
+    store_mount(mount_);
     return true;
   }
   complain(mounted.error().message);
@@ -149,12 +171,14 @@ void Keeper::release_mount() {
   settled_ = false;
   if (const auto done = unmount_all(options_.paths); !done) complain(done.error().message);
   server_.end(std::chrono::milliseconds(500));
+  forget_stored_mount(mount_);
   mount_ = {};
   binder_.end(std::chrono::milliseconds(500));
 }
 
 void Keeper::stop() {
-  if (server_.running() || mount_.fd) release_mount();
+  if (has_fd_store()) server_.end(Nanoseconds(0));
+  else if (server_.running() || mount_.fd) release_mount();
 }
 
 void Keeper::reconcile() {

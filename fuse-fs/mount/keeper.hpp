@@ -42,7 +42,8 @@ class Keeper {
   Keeper(const Keeper&) = delete;
   Keeper& operator=(const Keeper&) = delete;
 
-  /// Takes away what a predecessor left. Errors: those of unmounting.
+  /// Goes on with a predecessor's mount where systemd kept its descriptors, else takes away what one
+  /// left. Errors: those of unmounting.
   Result<void> start();
   /// Looks after the children, then does what is missing. Never blocks for long.
   void step();
@@ -53,10 +54,12 @@ class Keeper {
   [[nodiscard]] bool serving() const { return server_.running(); }
   /// True when the server runs and every VM's tree was bound at the last step.
   [[nodiscard]] bool settled() const { return settled_; }
-  /// Ends the server and unmounts; the share and its plain directories stay for running guests.
+  /// Ends the server, and unmounts unless systemd keeps the mount's descriptors for a successor. The
+  /// share and its plain directories stay for running guests.
   void stop();
 
  private:
+  bool take_over();
   void start_server();
   bool provide_mount();
   void lose_server(const std::string& why, bool by_itself);

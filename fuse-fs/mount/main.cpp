@@ -36,7 +36,9 @@ const ProgramSpec spec{
         "running "
         "find it in the same place.\n\n"
         "Needs CAP_SYS_ADMIN in the host's own mount namespace. SIGTERM unmounts everything but the "
-        "plain directories.",
+        "plain directories; as a service of systemd it leaves the mount to its successor, for whom "
+        "systemd "
+        "keeps what it needs, and --unmount is for the end.",
     .options =
         {
             {"run-dir", "DIR", "/run/vpowercap", "Directory of ledger, mount and shares.", false},
@@ -58,6 +60,7 @@ const ProgramSpec spec{
              "A VM's directory is removed when the ledger has not known the VM for so long, 1 to "
              "86400.",
              false},
+            {"unmount", "", "", "Take away what one left that ended, and exit.", false},
             {"foreground", "", "", "Stay in the foreground, as always.", false},
             {"log-level", "LEVEL", "info", "error, warning, info or debug.", false},
         },
@@ -144,6 +147,10 @@ int body(int argc, const char* const* argv) {
   paths.run_dir = std::filesystem::canonical(paths.run_dir);
 
   const auto lock = lock_keeper(paths);
+  if (options->flag("unmount")) {
+    if (const auto done = unmount_all(paths); !done) throw std::runtime_error(done.error().message);
+    return 0;
+  }
   const auto signals = open_signals();
   const SystemClock clock;
   Keeper keeper(keeper_options(*options, paths), clock);
@@ -151,7 +158,7 @@ int body(int argc, const char* const* argv) {
   run(keeper, signals.get(), interval);
   ::sd_notify(0, "STOPPING=1");
   keeper.stop();
-  log::info("unmounted; the shares' directories stay for running guests");
+  log::info("left; the shares' directories stay for running guests");
   return 0;
 }
 

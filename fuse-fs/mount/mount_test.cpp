@@ -169,9 +169,11 @@ TEST_F(MountProgram, VmsCanStartThoughNoServerDoes) {
   ::unsetenv("NOTIFY_SOCKET");
   EXPECT_TRUE(eventually([&] { return fs::is_symlink(paths_.source(known_vm) + "/intel-rapl:0"); }));
   char message[64];
-  const auto size = [&] { return ::recv(notify.get(), message, sizeof message, MSG_DONTWAIT); };
-  EXPECT_TRUE(eventually([&] { return size() > 0; })) << "the service never counts as started";
-  EXPECT_TRUE(std::string_view(message).starts_with("READY=1"));
+  const auto is_ready = [&] {
+    const auto size = ::recv(notify.get(), message, sizeof message, MSG_DONTWAIT);
+    return size > 0 && std::string_view(message, static_cast<std::size_t>(size)).starts_with("READY=1");
+  };
+  EXPECT_TRUE(eventually(is_ready)) << "the service never counts as started";
   EXPECT_TRUE(fs::is_empty(paths_.source(known_vm) + "/intel-rapl"));
   kill_helper(SIGTERM);
 }

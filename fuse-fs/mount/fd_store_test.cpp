@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+// vpowercap-mount itself ends and comes back, with this test as the systemd that keeps its descriptors.
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <cstring>
+#include <map>
+
+#include "tests/support/mount_program.hpp"
+
+namespace vpowercap {
+namespace {
+
+using testing::eventually;
+using testing::known_vm;
+
+/// The receiving end of sd_notify(3), and what it was given to keep.
+class Store {
+ public:
+  Store() : path_(dir_.path("notify")), socket_(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0)) {
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    path_.copy(address.sun_path, sizeof address.sun_path - 1);
+    EXPECT_EQ(::bind(socket_.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+    ::setenv("NOTIFY_SOCKET", path_.c_str(), 1);
+  }
+  ~Store() { ::unsetenv("NOTIFY_SOCKET"); }
+  Store(const Store&) = delete;
+  Store& operator=(const Store&) = delete;
+
+  const std::map<std::string, UniqueFd>& kept() {
+    while (receive()) {
+    }
+    return kept_;
+  }
+  /// A command that finds them as systemd would give them.
+  std::vector<std::string> with_kept(const std::vector<std::string>& command) {
+    std::string names, places;
+    for (const auto& [name, fd] : kept()) {
+      const int number = 3 + static_cast<int>(std::ranges::count(names, ':')) + (names.empty() ? 0 : 1);
+      names += (names.empty() ? "" : ":") + name;
+      const auto kept = std::to_string(fd.get());
+      places += " " + std::to_string(number) + "<&" + kept + " " + kept + "<&-";
+    }
+    std::vector<std::string> wrapped{"/bin/bash", "-c",
+                                     "LISTEN_FDS=" + std::to_string(kept_.size()) + " LISTEN_FDNAMES=" +
+                                         names + " LISTEN_PID=$$ exec \"$@\"" + places,
+                                     "bash"};
+    wrapped.insert(wrapped.end(), command.begin(), command.end());
+    return wrapped;
+  }
+  [[nodiscard]] std::size_t forgotten() const { return forgotten_; }
+  [[nodiscard]] std::vector<int> fds() const {
+    std::vector<int> fds;
+    for (const auto& [name, fd] : kept_) fds.push_back(fd.get());
+    return fds;
+  }
+
+ private:
+  bool receive() {
+    char text[256];
+    iovec part{text, sizeof text};
+    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))];
+    msghdr message{};
+    message.msg_iov = &part;
+    message.msg_iovlen = 1;
+    message.msg_control = control;
+    message.msg_controllen = sizeof control;
+    const auto size = ::recvmsg(socket_.get(), &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    if (size <= 0) return false;
+    const std::string state(text, static_cast<std::size_t>(size));
+    const auto at = state.find("FDNAME=");
+    const auto name = at == std::string::npos ? "" : state.substr(at + 7);
+    if (state.starts_with("FDSTOREREMOVE=1")) forgotten_ += kept_.erase(name);
+    const cmsghdr* const head = CMSG_FIRSTHDR(&message);
+    if (head == nullptr || !state.starts_with("FDSTORE=1")) return true;
+    int fd = -1;
+    std::memcpy(&fd, CMSG_DATA(head), sizeof fd);
+    const UniqueFd received(fd);
+    // Out of the way of the numbers that they get later.
+    kept_[name] = UniqueFd(::fcntl(fd, F_DUPFD_CLOEXEC, 100));
+    return true;
+  }
+
+  testing::TempDir dir_;
+  std::string path_;
+  UniqueFd socket_;
+  std::map<std::string, UniqueFd> kept_;
+  std::size_t forgotten_ = 0;
+};
+
+class KeptBySystemd : public testing::MountProgram {
+ protected:
+  void SetUp() override {
+    store_ = std::make_unique<Store>();
+    MountProgram::SetUp();
+    if (IsSkipped()) return;
+    plain_ = command_;
+    publish(known_vm, 1'000'000);
+    start();
+    ASSERT_TRUE(reads(known_vm, "1000000\n"));
+    kept_.reset(
+        ::open((paths_.source(known_vm) + "/" + testing::energy_file).c_str(), O_RDONLY | O_CLOEXEC));
+    ASSERT_TRUE(kept_);
+    ASSERT_EQ(store_->kept().size(), 2u);
+  }
+  void TearDown() override {
+    kept_.reset();
+    MountProgram::TearDown();
+    store_.reset();
+  }
+  void start_again() {
+    command_ = store_->with_kept(plain_);
+    const auto started = helper_.start_program(command_, store_->fds(), Nanoseconds(0));
+    ASSERT_TRUE(started) << started.error().message;
+  }
+  [[nodiscard]] std::string read_kept() const {
+    char buffer[64];
+    const auto text = pread_whole(kept_.get(), buffer);
+    return text ? std::string(*text) : text.error().message;
+  }
+
+  /// The old descriptors are forgotten, and with the last of them their connection, before anybody
+  /// reads.
+  void expect_a_new_mount() {
+    EXPECT_TRUE(eventually([&] { return store_->kept().size() == 2 && store_->forgotten() == 2; }));
+    EXPECT_TRUE(reads(known_vm, "1000000\n"));
+    EXPECT_NE(read_kept(), "1000000\n");
+  }
+
+  std::unique_ptr<Store> store_;
+  std::vector<std::string> plain_;
+  UniqueFd kept_;
+};
+
+TEST_F(KeptBySystemd, AMountOutlivesWhoMadeIt) {
+  std::uint64_t value = 2'000'000;
+  for (const int signal : {SIGKILL, SIGTERM, SIGKILL}) {
+    kill_helper(signal);
+    publish(known_vm, value);
+    start_again();
+    EXPECT_EQ(read_kept(), std::to_string(value) + "\n");
+    EXPECT_EQ(read(known_vm, testing::energy_file), std::to_string(value) + "\n");
+    EXPECT_EQ(store_->kept().size(), 2u);
+    EXPECT_TRUE(eventually([&] { return fuse_mounts() == 3; }));
+    value += 1'000'000;
+  }
+}
+
+TEST_F(KeptBySystemd, AMountThatIsGoneIsMadeAnew) {
+  kill_helper(SIGTERM);
+  ASSERT_EQ(::umount2(paths_.fs().c_str(), MNT_DETACH), 0);
+  start_again();
+  expect_a_new_mount();
+}
+
+TEST_F(KeptBySystemd, AJournalOfAnotherVersionIsNotGoneOnWith) {
+  kill_helper(SIGTERM);
+  const std::uint32_t version = 99;
+  for (const auto& [name, fd] : store_->kept()) {
+    if (name == "journal") {
+      ASSERT_EQ(::pwrite(fd.get(), &version, sizeof version, 8), ssize_t{sizeof version});
+    }
+  }
+  start_again();
+  expect_a_new_mount();
+}
+
+TEST_F(KeptBySystemd, TheEndUnmounts) {
+  kept_.reset();  // while there is a server, for which a close waits
+  kill_helper(SIGTERM);
+  EXPECT_EQ(fuse_mounts(), 3u);
+  Child end;
+  auto command = plain_;
+  command.emplace_back("--unmount");
+  ASSERT_TRUE(end.start_program(command, {}, Nanoseconds(0)));
+  std::optional<Ending> ended;
+  EXPECT_TRUE(eventually([&] { return (ended = end.reap()).has_value(); }));
+  EXPECT_TRUE(ended && ended->is_clean());
+  EXPECT_EQ(fuse_mounts(), 0u);
+}
+
+}  // namespace
+}  // namespace vpowercap
