@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The items of scripts/endurance: which test each is, how long, and which of its lines are figures."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lab.build import SOURCE
+
+Command = Sequence[str | Path]
+
+
+@dataclass(frozen=True)
+class Item:
+    """A test and the length it has here. A figure is a line that matches `figure`."""
+
+    name: str
+    summary: str
+    figure: str
+    command: Callable[[Path], Command]
+    settings: dict[str, str] = field(default_factory=dict)
+
+    def environment(self, build: Path) -> dict[str, str]:
+        """What the test is told, and where it finds the programs."""
+        return {"VPOWERCAP_MOUNT": str(build / "fuse-fs/mount/vpowercap-mount"),
+                "VPOWERCAP_FS": str(build / "fuse-fs/session/vpowercap-fs"), **self.settings}
+
+    def figures(self, output: str) -> list[str]:
+        """The lines that say what was counted."""
+        return [line.strip() for line in output.splitlines() if re.search(self.figure, line)]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of an item."""
+
+    name: str
+    passed: bool
+    seconds: float
+    figures: list[str]
+
+    def text(self) -> str:
+        """Lines for a person."""
+        head = f"{'passed' if self.passed else 'FAILED'}  {self.name} ({self.seconds:.0f} s)"
+        return "\n        ".join([head, *self.figures])
+
+    def as_json(self) -> dict[str, object]:
+        """The fields of the JSON list."""
+        return {"name": self.name, "passed": self.passed and bool(self.figures), "figures": self.figures}
+
+
+def _failover(test: str) -> Callable[[Path], Command]:
+    return lambda build: [build / "fuse-fs/mount/mount_test", f"--gtest_filter=Failover.{test}"]
+
+
+def _guest(test: str) -> Callable[[Path], Command]:
+    return lambda build: [sys.executable, SOURCE / "tests/e2e/run.py", "--build", build, "-k", test]
+
+
+_READS = r"\d+ reads|^failed \d"
+
+ITEMS = (
+    Item("killed-servers", "10,000 SIGKILLs of vpowercap-fs, 0 to 10 ms after each start, under 6 readers",
+         rf"kills;|{_READS}", _failover("KilledServersCostNoRead"), {"VPOWERCAP_KILLS": "10000"}),
+    Item("hung-servers", "100 SIGSTOPs of vpowercap-fs, a watchdog of 1 s, under 6 readers",
+         rf"servers stopped|{_READS}", _failover("HungServersCostNoRead"), {"VPOWERCAP_HANGS": "100"}),
+    Item("killed-servers-guest", "1,000 SIGKILLs of vpowercap-fs or more, under 4 readers in a real guest",
+         rf"servers killed|{_READS}", _guest("killed_servers_cost_a_guest_no_read"),
+         {"VPOWERCAP_KILL_SECONDS": "170"}),
+    Item("guest-reads", "100,000 reads by 8 threads in a real guest", _READS, _guest("StormTest")),
+)
