@@ -43,7 +43,7 @@ struct VmSettings {
 };
 
 /// CPU topology that the guest sees (libvirt: <vcpu>, <cpu><topology>).
-/// Without a <topology> libvirt and QEMU give each vCPU a socket of its own.
+/// Without a <topology> libvirt gives each vCPU a socket of its own.
 struct VmTopology {
   std::uint32_t vcpus = 1;    ///< most vCPUs the VM can have
   std::uint32_t sockets = 1;  ///< >= 1
