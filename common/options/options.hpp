@@ -33,6 +33,7 @@ struct ProgramSpec {
       {"0", "success"}, {"1", "failure"}, {"2", "wrong usage"}};
   int section = 8;  ///< manual section
   bool takes_arguments = false;
+  std::string passes_on{};  ///< a command behind which all words are its arguments, dashes or not
 };
 
 /// What a command line and a configuration file said. Getters throw std::out_of_range for a name

@@ -66,5 +66,23 @@ TEST_F(OptionsOf, HelpManAndCompletionNameEveryOption) {
   EXPECT_NE(man_page(spec).find("\n\\&.Second"), std::string::npos);
 }
 
+TEST(PassedOn, WhatFollowsTheCommandIsItsOwn) {
+  const ProgramSpec runner{.name = "runner",
+                           .options = {{"place", "PATH", "", "Where."}, {"quick", "", "", "Whether."}},
+                           .takes_arguments = true,
+                           .passes_on = "run"};
+  const auto words = [&](std::vector<const char*> argv) {
+    argv.insert(argv.begin(), "runner");
+    return parse_options(runner, static_cast<int>(argv.size()), argv.data())->arguments();
+  };
+  using Words = std::vector<std::string>;
+  EXPECT_EQ(words({"--quick", "run", "tool", "--quick", "-x", "--", "run"}),
+            (Words{"run", "tool", "--quick", "-x", "--", "run"}));
+  EXPECT_EQ(words({"run", "--", "tool", "--help"}), (Words{"run", "tool", "--help"}));
+  EXPECT_EQ(words({"--place", "run", "list"}), (Words{"list"}));
+  EXPECT_EQ(words({"list", "run"}), (Words{"list", "run"}));
+  EXPECT_THROW(words({"list", "--unknown"}), UsageError);
+}
+
 }  // namespace
 }  // namespace vpowercap

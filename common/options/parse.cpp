@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Command line and configuration file through Boost.Program_options.
+#include <algorithm>
 #include <boost/program_options.hpp>
 #include <charconv>
 #include <cstdio>
@@ -37,6 +38,24 @@ po::options_description describe(const ProgramSpec& spec, bool config_file) {
     for (const char* name : {"help,h", "version", "help-man", "help-completion"})
       described.add_options()(name, "");
   return described;
+}
+
+bool takes_value(const ProgramSpec& spec, std::string_view word) {
+  return std::ranges::any_of(spec.options, [&](const OptionSpec& option) {
+    return !option.metavar.empty() && word == "--" + option.name;
+  });
+}
+
+/// Behind which word the command line is somebody else's: behind the command that passes it on, or
+/// `argc`.
+int own_words(const ProgramSpec& spec, int argc, const char* const* argv) {
+  for (int i = 1; i < argc && !spec.passes_on.empty(); ++i) {
+    const std::string_view word = argv[i];
+    if (word == spec.passes_on) return i + 1;
+    if (takes_value(spec, word)) ++i;
+    else if (!word.starts_with('-') || word == "--") break;
+  }
+  return argc;
 }
 
 bool is_switch(const ProgramSpec& spec, const std::string& name) {
@@ -94,11 +113,12 @@ std::optional<Options> parse_options(const ProgramSpec& spec, int argc, const ch
   po::positional_options_description positional;
   positional.add("arguments", -1);
   po::variables_map given;
+  const int own = own_words(spec, argc, argv);
   try {
     using style = po::command_line_style::style_t;
     const int dashes = style::unix_style & ~style::allow_guessing;
     po::store(
-        po::command_line_parser(argc, argv).options(hidden).positional(positional).style(dashes).run(),
+        po::command_line_parser(own, argv).options(hidden).positional(positional).style(dashes).run(),
         given);
   } catch (const po::error& error) {
     throw UsageError{std::string(error.what()) + " (see " + spec.name + " --help)"};
@@ -123,6 +143,8 @@ std::optional<Options> parse_options(const ProgramSpec& spec, int argc, const ch
     if (!spec.takes_arguments && spec.commands.empty())
       throw UsageError{"unexpected argument \"" + arguments.front() + "\" (see " + spec.name +
                        " --help)"};
+    for (int i = own; i < argc; ++i)
+      if (i > own || argv[i] != std::string_view("--")) arguments.emplace_back(argv[i]);
     OptionsParser::set_arguments(options, std::move(arguments));
   }
   return options;

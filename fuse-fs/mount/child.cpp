@@ -40,14 +40,15 @@ Result<bool> Child::fork_here(Nanoseconds now) {
   return false;
 }
 
-Result<void> Child::start_program(const std::vector<std::string>& command, int fd, Nanoseconds now) {
+Result<void> Child::start_program(const std::vector<std::string>& command, std::span<const int> fds,
+                                  Nanoseconds now) {
   std::vector<char*> arguments;
   for (const auto& word : command) arguments.push_back(const_cast<char*>(word.c_str()));
   arguments.push_back(nullptr);
   const auto in_child = fork_here(now);
   if (!in_child) return tl::unexpected(in_child.error());
   if (!*in_child) return {};
-  ::fcntl(fd, F_SETFD, 0);
+  for (const int fd : fds) ::fcntl(fd, F_SETFD, 0);
   ::execv(arguments[0], arguments.data());
   ::_exit(127);
 }
@@ -60,14 +61,17 @@ Result<void> Child::start_function(const std::function<int()>& body, Nanoseconds
   ::_exit(body());
 }
 
-std::optional<std::string> Child::reap() {
+std::string Ending::text() const {
+  if (signal != 0) return "killed by signal " + std::to_string(signal);
+  if (code == 127) return "could not be run";
+  return code == 0 ? "ended" : "exited with " + std::to_string(code);
+}
+
+std::optional<Ending> Child::reap() {
   int status = 0;
   if (!running() || ::waitpid(pid_, &status, WNOHANG) != pid_) return std::nullopt;
   pid_ = -1;
-  if (WIFSIGNALED(status)) return "killed by signal " + std::to_string(WTERMSIG(status));
-  const int code = WEXITSTATUS(status);
-  if (code == 127) return "could not be run";
-  return code == 0 ? "" : "exited with " + std::to_string(code);
+  return WIFSIGNALED(status) ? Ending{WTERMSIG(status), 0} : Ending{0, WEXITSTATUS(status)};
 }
 
 bool Child::wait_for(Nanoseconds patience) {
@@ -78,15 +82,16 @@ bool Child::wait_for(Nanoseconds patience) {
   return false;
 }
 
-void Child::end(Nanoseconds patience) {
-  if (!running()) return;
+bool Child::end(Nanoseconds patience) {
+  if (!running()) return true;
   if (patience > Nanoseconds(0)) {
     ::kill(pid_, SIGTERM);
-    if (wait_for(patience)) return;
+    if (wait_for(patience)) return true;
   }
   ::kill(pid_, SIGKILL);
-  wait_for(std::chrono::seconds(1));
+  const bool gone = wait_for(std::chrono::seconds(1));
   pid_ = -1;
+  return gone;
 }
 
 }  // namespace vpowercap

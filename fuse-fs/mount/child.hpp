@@ -6,6 +6,7 @@
 
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -13,6 +14,15 @@
 #include "common/base/result.hpp"
 
 namespace vpowercap {
+
+/// How a process ended.
+struct Ending {
+  int signal = 0;  ///< that killed it, or 0
+  int code = 0;    ///< that it exited with
+  [[nodiscard]] bool is_clean() const { return signal == 0 && code == 0; }
+  /// "ended", "exited with 1", "killed by signal 9", "could not be run".
+  [[nodiscard]] std::string text() const;
+};
 
 /// Owns one child; kills it with SIGKILL at the end. Not thread-safe. The parent has one thread.
 class Child {
@@ -22,19 +32,20 @@ class Child {
   Child& operator=(const Child&) = delete;
   ~Child();
 
-  /// Runs a program that inherits `fd`. Requires !running().
-  Result<void> start_program(const std::vector<std::string>& command, int fd, Nanoseconds now);
+  /// Runs a program that inherits `fds`. Requires !running().
+  Result<void> start_program(const std::vector<std::string>& command, std::span<const int> fds,
+                             Nanoseconds now);
   /// Runs a function in a copy of this process, which dies with it. Requires !running().
   Result<void> start_function(const std::function<int()>& body, Nanoseconds now);
 
   [[nodiscard]] bool running() const { return pid_ > 0; }
   [[nodiscard]] Nanoseconds started() const { return started_; }
   [[nodiscard]] pid_t pid() const { return pid_; }
-  /// How it ended, once: "exited with 1", "killed by signal 9", or "" for a clean exit. Nothing while
-  /// it runs or when there is none. Does not wait.
-  std::optional<std::string> reap();
-  /// SIGTERM, after `patience` SIGKILL; gives up waiting a second later (a process can be unkillable).
-  void end(Nanoseconds patience);
+  /// How it ended, once. Nothing while it runs or when there is none. Does not wait.
+  std::optional<Ending> reap();
+  /// SIGTERM, after `patience` SIGKILL; gives up waiting a second later (a process can be unkillable):
+  /// then false. True when there is none any more.
+  bool end(Nanoseconds patience);
 
  private:
   Result<bool> fork_here(Nanoseconds now);

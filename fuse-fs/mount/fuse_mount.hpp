@@ -10,16 +10,22 @@
 
 namespace vpowercap {
 
-/// A mount and the descriptor that serves it. As long as a duplicate of the descriptor is open
-/// anywhere, the mount lives on without its server, and requests wait.
+/// A mount, the descriptor that serves it and the journal of who does. As long as a duplicate of the
+/// descriptor is open anywhere, the mount lives on without its server, and requests wait.
 struct FuseMount {
   UniqueFd fd;
+  UniqueFd journal;
   std::string device;  ///< "major:minor" in mountinfo
 };
 
 /// Mounts on RUN/fs, read-only; readers' rights are checked by the kernel. Needs CAP_SYS_ADMIN.
-/// Errors name the step and what to do.
-Result<FuseMount> make_fuse_mount(const RunPaths& paths);
+/// `threads` of a server, 1 to 64, have room in the journal. Errors name the step and what to do.
+Result<FuseMount> make_fuse_mount(const RunPaths& paths, unsigned threads);
+
+/// What is wrong with the kernel's time limits for FUSE requests (fs.fuse.default_request_timeout and
+/// max_request_timeout, since Linux 6.15): one that is set ends the whole connection, for good, when a
+/// server is away for longer. "" if there is none.
+std::string request_timeout_trouble(const std::string& proc_root = "/proc");
 
 /// Unmounts RUN/fs and each tree bound from it, dead ones of a predecessor included. Lazily: readers
 /// that are inside keep what they have, nobody is waited for and no server is asked.

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <csignal>
 
 #include "fuse-fs/tree/vm_tree.hpp"
 
@@ -14,7 +15,10 @@ namespace vpowercap {
 namespace {
 
 constexpr Nanoseconds first_back_off = std::chrono::milliseconds(100);
-constexpr Nanoseconds longest_back_off = std::chrono::seconds(5);
+/// Between two tries to make a mount.
+constexpr Nanoseconds mount_retry = std::chrono::seconds(5);
+/// Servers in a row that answer nothing.
+constexpr unsigned most_hung = 3;
 /// A server that lived this long was not one that dies at once.
 constexpr Nanoseconds proven_after = std::chrono::seconds(10);
 
@@ -45,16 +49,17 @@ void detach(const std::string& path) { ::umount2(path.c_str(), MNT_DETACH | UMOU
 Keeper::Keeper(KeeperOptions options, const Clock& clock)
     : options_(std::move(options)),
       clock_(clock),
-      ledger_(options_.paths.ledger(), clock,
-              [](std::string_view trouble) {
-                if (trouble.empty()) log::info("reading the ledger");
-                else log::warning(std::string(trouble) + "; looking again every second");
-              }),
-      back_off_(first_back_off) {}
+      ledger_(options_.paths.ledger(), clock, [](std::string_view trouble) {
+        if (trouble.empty()) log::info("reading the ledger");
+        else log::warning(std::string(trouble) + "; looking again every second");
+      }) {}
 
 Keeper::~Keeper() { stop(); }
 
-Result<void> Keeper::start() { return unmount_all(options_.paths); }
+Result<void> Keeper::start() {
+  if (const auto trouble = request_timeout_trouble(); !trouble.empty()) log::warning(trouble);
+  return unmount_all(options_.paths);
+}
 
 void Keeper::complain(const std::string& message) {
   if (limiter_.pass(message, clock_.now())) log::warning(message);
@@ -69,42 +74,74 @@ void Keeper::step() {
 bool Keeper::start_due() const { return !server_.running() && clock_.now() >= next_start_; }
 
 void Keeper::look_after_children() {
-  if (const auto ended = binder_.reap(); ended && !ended->empty())
-    complain("asking the server for trees to bind: the child " + *ended);
-  if (binder_.running() && clock_.now() - binder_.started() > options_.hung_after)
-    lose_server("does not answer");
-  else if (const auto ended = server_.reap()) lose_server(ended->empty() ? "ended" : *ended);
+  if (const auto ended = binder_.reap()) {
+    hung_in_a_row_ = 0;
+    if (!ended->is_clean()) complain("asking the server for trees to bind: the child " + ended->text());
+  }
+  const auto asked = std::max(binder_.started(), server_.started());
+  if (binder_.running() && server_.running() && clock_.now() - asked > options_.hung_after)
+    lose_hung_server();
+  else if (const auto ended = server_.reap()) lose_server(ended->text(), ended->signal != SIGKILL);
+}
+
+/// True when there is a mount to serve.
+bool Keeper::provide_mount() {
+  if (mount_.fd) return true;
+  auto mounted = make_fuse_mount(options_.paths, options_.threads);
+  if (mounted) {
+    mount_ = std::move(*mounted);
+    return true;
+  }
+  complain(mounted.error().message);
+  release_mount();
+  next_start_ = clock_.now() + mount_retry;
+  return false;
 }
 
 void Keeper::start_server() {
-  auto mounted = make_fuse_mount(options_.paths);
-  if (!mounted) {
-    complain(mounted.error().message);
-    release_mount();
-    next_start_ = clock_.now() + longest_back_off;
-    return;
-  }
-  mount_ = std::move(*mounted);
+  if (!provide_mount()) return;
   auto command = options_.server_command;
-  command.insert(command.end(), {"--fuse-fd", std::to_string(mount_.fd.get()), "--parent",
-                                 std::to_string(::getpid())});
-  const auto started = server_.start_program(command, mount_.fd.get(), clock_.now());
-  if (!started) lose_server(started.error().message);
-  else log::info("serving " + options_.paths.fs() + " with process " + std::to_string(server_.pid()));
+  const int fds[] = {mount_.fd.get(), mount_.journal.get()};
+  command.insert(command.end(), {"--fuse-fd", std::to_string(fds[0]), "--journal-fd",
+                                 std::to_string(fds[1]), "--parent", std::to_string(::getpid())});
+  if (suspects_requests_) command.emplace_back("--suspect-requests");
+  const auto started = server_.start_program(command, fds, clock_.now());
+  if (!started) lose_server(started.error().message, false);
+  else if (limiter_.pass("serving", clock_.now()))
+    log::info("serving " + options_.paths.fs() + " with process " + std::to_string(server_.pid()));
 }
 
-/// Mounts anew rather than handing the kept descriptor to a new server: that needs the recorded INIT
-/// and the requests that the dead one had read, else their senders wait for ever. This is the place for
-/// it.
-void Keeper::lose_server(const std::string& why) {
-  const bool proven = clock_.now() - server_.started() > proven_after;
-  if (proven) back_off_ = first_back_off;
-  log::error("the server " + options_.server_command.front() + " of " + options_.paths.fs() + " " +
-             why + ": mounting anew in " + std::to_string(back_off_ / std::chrono::milliseconds(1)) +
-             " ms");
+/// The mount stays: we hold its descriptor and the journal, and the next server goes on with both.
+/// Until then readers wait.
+void Keeper::lose_server(const std::string& why, bool by_itself) {
+  const auto now = clock_.now();
+  if (now - server_.started() > proven_after) back_off_ = Nanoseconds(0);
+  // One that others kill is not the worse for being started again.
+  const auto wait = by_itself ? back_off_ : std::min(back_off_, first_back_off);
+  if (limiter_.pass("server " + why, now))
+    log::error("the server " + options_.server_command.front() + " of " + options_.paths.fs() + " " +
+               why + ": starting another in " + std::to_string(wait / std::chrono::milliseconds(1)) +
+               " ms");
+  settled_ = false;
+  suspects_requests_ = by_itself;
+  if (!server_.end(Nanoseconds(0))) return lose_mount("has a server that cannot be killed");
+  next_start_ = now + wait;
+  back_off_ = std::min(std::max(back_off_ * 2, first_back_off), options_.longest_back_off);
+}
+
+/// Where another server does not help either, those who wait are let go.
+void Keeper::lose_hung_server() {
+  if (++hung_in_a_row_ >= most_hung) lose_mount("has servers that do not answer");
+  else lose_server("does not answer", true);
+}
+
+void Keeper::lose_mount(const std::string& why) {
+  log::error("the mount on " + options_.paths.fs() + " " + why +
+             ": mounting anew; what guests hold open there is lost, new readers find the same place");
+  hung_in_a_row_ = 0;
+  suspects_requests_ = false;
   release_mount();
-  next_start_ = clock_.now() + back_off_;
-  back_off_ = std::min(back_off_ * 2, longest_back_off);
+  next_start_ = clock_.now();
 }
 
 /// Closing the last descriptor ends the connection: whoever waits for an answer gets ENOTCONN.
@@ -144,8 +181,8 @@ void Keeper::connect(const std::vector<VmRecord>& vms, const std::vector<Uuid>& 
     return;
   }
   const auto* root = find_mount(*table, options_.paths.fs());
-  if (server_.running() && (root == nullptr || root->device != mount_.device)) {
-    lose_server("lost its mount");
+  if (mount_.fd && (root == nullptr || root->device != mount_.device)) {
+    lose_mount("is gone");
     return;
   }
   auto plan = make_plan(*table, options_.paths, mount_.device, known, *directories);

@@ -8,28 +8,33 @@
 #include <vector>
 
 #include "common/base/clock.hpp"
+#include "common/ledger/ledger_source.hpp"
 #include "common/log/log.hpp"
 #include "common/share/share.hpp"
 #include "fuse-fs/mount/child.hpp"
 #include "fuse-fs/mount/fuse_mount.hpp"
 #include "fuse-fs/mount/plan.hpp"
-#include "common/ledger/ledger_source.hpp"
 
 namespace vpowercap {
 
 struct KeeperOptions {
   RunPaths paths;                           ///< run directory without symbolic links
-  std::vector<std::string> server_command;  ///< without --fuse-fd
+  std::vector<std::string> server_command;  ///< without --fuse-fd and --journal-fd
+  unsigned threads = 2;                     ///< requests that a server answers at a time
   /// A server that leaves a bind, or the question asked twice in this time, unanswered for this long is
   /// hung and replaced: its readers could not even be killed.
   Nanoseconds hung_after{std::chrono::seconds(10)};
+  /// The longest wait before a server that keeps ending is started again.
+  Nanoseconds longest_back_off{std::chrono::seconds(5)};
   /// A VM's directory goes when the ledger has not known the VM for this long.
   Nanoseconds forget_after{std::chrono::minutes(1)};
 };
 
 /// Level-triggered: each step compares what is with what should be, so it does not matter what was
-/// missed. Everything that may send a request to the server happens in a child process: a hung server
-/// cannot hold up the keeper. Logs what it does. Not thread-safe.
+/// missed. A server that ends or hangs is followed by another on the same mount, and readers see a
+/// pause; a mount that is lost is made anew in the same place. Everything that may send a request to
+/// the server happens in a child process: a hung server cannot hold up the keeper. Logs what it does.
+/// Not thread-safe.
 class Keeper {
  public:
   Keeper(KeeperOptions options, const Clock& clock);
@@ -53,8 +58,11 @@ class Keeper {
 
  private:
   void start_server();
-  void lose_server(const std::string& why);
+  bool provide_mount();
+  void lose_server(const std::string& why, bool by_itself);
+  void lose_mount(const std::string& why);
   void release_mount();
+  void lose_hung_server();
   void reconcile();
   void connect(const std::vector<VmRecord>& vms, const std::vector<Uuid>& known);
   void start_binding(std::vector<Uuid> uuids);
@@ -70,7 +78,9 @@ class Keeper {
   bool settled_ = false;
   Nanoseconds next_start_{0};
   Nanoseconds next_question_{0};
-  Nanoseconds back_off_;
+  Nanoseconds back_off_{0};
+  unsigned hung_in_a_row_ = 0;
+  bool suspects_requests_ = false;          ///< nobody but a request may have ended the last server
   std::map<Uuid, Nanoseconds> last_known_;  ///< VMs seen in the ledger since our start
   log::Limiter limiter_;
 };

@@ -15,6 +15,7 @@
 
 #include "common/log/log.hpp"
 #include "common/options/options.hpp"
+#include "fuse-fs/journal/journal.hpp"
 #include "fuse-fs/mount/keeper.hpp"
 
 namespace {
@@ -28,10 +29,12 @@ const ProgramSpec spec{
     .description =
         "Mounts a FUSE file system on RUN/fs, starts the unprivileged server for it, and keeps "
         "RUN/share/UUID ready for every VM of the ledger and for every VM whose directory a hook made: "
-        "a "
-        "plain read-only directory with the VM's tree bound on intel-rapl. What is lost - the server, "
-        "the "
-        "mount, a bind - is made anew; guests that are running find it in the same place.\n\n"
+        "a plain read-only directory with the VM's tree bound on intel-rapl.\n\n"
+        "A server that dies or hangs is followed by another on the same mount: readers see a pause, "
+        "and "
+        "what they have open goes on. A mount or bind that is lost is made anew; guests that are "
+        "running "
+        "find it in the same place.\n\n"
         "Needs CAP_SYS_ADMIN in the host's own mount namespace. SIGTERM unmounts everything but the "
         "plain directories.",
     .options =
@@ -45,6 +48,11 @@ const ProgramSpec spec{
              false},
             {"hung-after", "SECONDS", "10",
              "A server that leaves a request of ours unanswered for so long is replaced, 1 to 600 s.",
+             false},
+            {"longest-delay", "MS", "5000",
+             "Longest wait before a server that keeps ending is started again, 0 to 60000 ms. The "
+             "first "
+             "time is at once.",
              false},
             {"forget-after", "SECONDS", "60",
              "A VM's directory is removed when the ledger has not known the VM for so long, 1 to "
@@ -75,13 +83,14 @@ bool take_signals(int fd) {
 }
 
 KeeperOptions keeper_options(const Options& options, const RunPaths& paths) {
-  const auto threads = options.number("threads", 1, 64);
   return {
       .paths = paths,
       .server_command = {options.text("server"), "--ledger", paths.ledger(), "--user",
-                         options.text("user"), "--group", options.text("group"), "--threads",
-                         std::to_string(threads), "--log-level", options.text("log-level")},
+                         options.text("user"), "--group", options.text("group"), "--log-level",
+                         options.text("log-level")},
+      .threads = static_cast<unsigned>(options.number("threads", 1, Journal::most_slots)),
       .hung_after = std::chrono::seconds(options.number("hung-after", 1, 600)),
+      .longest_back_off = std::chrono::milliseconds(options.number("longest-delay", 0, 60000)),
       .forget_after = std::chrono::seconds(options.number("forget-after", 1, 86400)),
   };
 }

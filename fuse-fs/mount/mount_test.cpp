@@ -1,113 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 // The two programs together, with a guest's view of what they do.
-#include <fcntl.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/un.h>
 
-#include <algorithm>
-#include <csignal>
-#include <filesystem>
-#include <fstream>
-#include <functional>
-#include <memory>
-#include <thread>
-
-#include "common/base/file.hpp"
-#include "common/share/mount_table.hpp"
-#include "common/share/share.hpp"
-#include "fuse-fs/mount/child.hpp"
-#include "tests/support/test_vm.hpp"
 #include "tests/support/guest_view.hpp"
-#include "tests/support/mount_sandbox.hpp"
+#include "tests/support/mount_program.hpp"
 
 namespace vpowercap {
 namespace {
 
 namespace fs = std::filesystem;
+using testing::eventually;
 using testing::GuestView;
 using testing::known_vm;
+using testing::MountProgram;
 using testing::unknown_vm;
-using testing::vm_record;
 
-constexpr auto energy = "intel-rapl:0/energy_uj";
-
-/// Waits for what must come about; a deadline far beyond what it takes.
-bool eventually(const std::function<bool()>& holds) {
-  for (int i = 0; i < 1500; ++i) {
-    if (holds()) return true;
-    std::this_thread::sleep_for(std::chrono::milliseconds(10));
-  }
-  return false;
-}
-
-class MountProgram : public ::testing::Test {
- protected:
-  void SetUp() override {
-    if (const auto reason = testing::enter_mount_sandbox(); !reason.empty()) GTEST_SKIP() << reason;
-    if (!UniqueFd(::open("/dev/fuse", O_RDWR | O_CLOEXEC))) GTEST_SKIP() << "cannot open /dev/fuse";
-    const char* program = std::getenv("VPOWERCAP_MOUNT");
-    const char* server = std::getenv("VPOWERCAP_FS");
-    if (program == nullptr || server == nullptr)
-      GTEST_SKIP() << "VPOWERCAP_MOUNT and VPOWERCAP_FS do not name the programs (run by meson test)";
-    dir_ = std::make_unique<testing::MountedTempDir>();
-    paths_.run_dir = dir_->path() + "/run";
-    ASSERT_EQ(::mkdir(paths_.run_dir.c_str(), 0755), 0);
-    command_ = {program,      "--run-dir",   paths_.run_dir, "--server", server,
-                "--interval", "20",          "--hung-after", "1",        "--forget-after",
-                "1",          "--log-level", "error"};
-    auto opened = LedgerWriter::open({.path = paths_.ledger(), .group = "vpowercap"});
-    ASSERT_TRUE(opened) << opened.error().message;
-    writer_ = std::make_unique<LedgerWriter>(std::move(*opened));
-    writer_->beat(SystemClock().now());
-  }
-  void TearDown() override { helper_.end(std::chrono::seconds(10)); }
-
-  void start() {
-    const auto started = helper_.start_program(command_, -1, Nanoseconds(0));
-    ASSERT_TRUE(started) << started.error().message;
-  }
-  void kill_helper(int signal) {
-    ASSERT_TRUE(helper_.running());
-    ::kill(helper_.pid(), signal);
-    ASSERT_TRUE(eventually([&] { return helper_.reap().has_value(); }));
-  }
-  void publish(const Uuid& uuid, std::uint64_t uj) {
-    ASSERT_TRUE(writer_->store_vm(vm_record(uuid, uj)));
-  }
-  [[nodiscard]] std::string read(const Uuid& uuid, const std::string& below) const {
-    const auto content = read_file_at(AT_FDCWD, paths_.source(uuid) + "/" + below);
-    return content ? *content : "error " + std::to_string(content.error().code);
-  }
-  [[nodiscard]] bool reads(const Uuid& uuid, const std::string& content) const {
-    return eventually([&] { return read(uuid, energy) == content; });
-  }
-  /// The helper's children; the server is the one that runs vpowercap-fs.
-  [[nodiscard]] pid_t server_pid() const {
-    for (const auto& entry : fs::directory_iterator("/proc")) {
-      std::ifstream stat(entry.path() / "stat");
-      pid_t pid = 0;
-      std::string name;
-      std::string state;
-      pid_t parent = 0;
-      if (stat >> pid >> name >> state >> parent; parent == helper_.pid() && name == "(vpowercap-fs)")
-        return pid;
-    }
-    return -1;
-  }
-  [[nodiscard]] std::size_t fuse_mounts() const {
-    const auto table = read_mount_table().value();
-    return std::ranges::count_if(table, [&](const auto& entry) {
-      return entry.type == "fuse.vpowercap" && entry.mount_point.starts_with(paths_.run_dir);
-    });
-  }
-
-  std::unique_ptr<testing::MountedTempDir> dir_;
-  RunPaths paths_;
-  std::vector<std::string> command_;
-  std::unique_ptr<LedgerWriter> writer_;
-  Child helper_;
-};
+constexpr auto energy = testing::energy_file;
 
 TEST_F(MountProgram, ConnectsTheShareOfEachVmToItsTree) {
   publish(known_vm, 5'000'000);
@@ -271,10 +180,10 @@ TEST_F(MountProgram, ASecondOneIsRefused) {
   start();
   ASSERT_TRUE(eventually([&] { return fuse_mounts() == 1; }));
   Child second;
-  ASSERT_TRUE(second.start_program(command_, -1, Nanoseconds(0)));
-  std::optional<std::string> ended;
+  ASSERT_TRUE(second.start_program(command_, {}, Nanoseconds(0)));
+  std::optional<Ending> ended;
   EXPECT_TRUE(eventually([&] { return (ended = second.reap()).has_value(); }));
-  EXPECT_EQ(ended, "exited with 1");
+  EXPECT_EQ(ended->text(), "exited with 1");
   EXPECT_EQ(fuse_mounts(), 1u);
 }
 

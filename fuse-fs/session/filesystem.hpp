@@ -41,10 +41,8 @@ class Filesystem {
   [[nodiscard]] Result<Inode> inode(NodeId id) const;
   /// Errors: also EINVAL for what is no link.
   [[nodiscard]] Result<std::string> link_target(NodeId id) const;
-  /// The whole content at this moment. Values change at grid instants only, so a reader that takes a
-  /// file in pieces sees one value unless it reads across such an instant; one read of 32 bytes holds
-  /// any of our files whole. Errors: also EISDIR, EINVAL, ENODATA (energy_uj while the daemon is
-  /// silent).
+  /// The whole content at this moment. Errors: also EISDIR, EINVAL, ENODATA (energy_uj while the daemon
+  /// is silent).
   [[nodiscard]] Result<std::string> content(NodeId id) const;
   /// What is opened. Errors: also EACCES when it is to be written and nobody may: root neither, as in
   /// sysfs.

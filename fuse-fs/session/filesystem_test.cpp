@@ -5,8 +5,8 @@
 #include <filesystem>
 #include <set>
 
-#include "tests/support/test_vm.hpp"
 #include "tests/support/temp_dir.hpp"
+#include "tests/support/test_vm.hpp"
 
 namespace vpowercap {
 namespace {

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <stdexcept>
 
 #include "common/log/log.hpp"
 #include "common/options/options.hpp"
@@ -22,10 +23,14 @@ const ProgramSpec spec{
         "Answers the requests of a FUSE mount whose descriptor it inherits, without any privilege: "
         "/UUID/intel-rapl holds what the ledger publishes for that VM. Started by vpowercap-mount.\n\n"
         "Reads of energy_uj fail with ENODATA while vpowercapd has been silent for longer than its "
-        "stale-after. SIGTERM ends it at any time: it holds nothing that a successor would need.",
+        "stale-after. It may be killed at any time: a successor with the same two descriptors answers "
+        "what it left, and readers see a pause.",
     .options =
         {
             {"fuse-fd", "N", "", "Inherited descriptor of /dev/fuse, mounted already (required).",
+             false},
+            {"journal-fd", "N", "",
+             "Inherited descriptor of the memory that a successor takes over; without it none can.",
              false},
             {"ledger", "PATH", "/run/vpowercap/ledger", "The ledger; it may appear later.", false},
             {"user", "NAME", "nobody", "User to become after the start, when started as root.", false},
@@ -33,7 +38,11 @@ const ProgramSpec spec{
              "Group to become, the one that can read the ledger. Where it does not exist: the ledger's "
              "own.",
              false},
-            {"threads", "N", "2", "Requests answered at a time, 1 to 64.", false},
+            {"threads", "N", "2",
+             "Requests answered at a time, 1 to 64; as many as the journal has room for, with one.",
+             false},
+            {"suspect-requests", "", "",
+             "The server before ended by itself: give up on a request that several did so on.", false},
             {"parent", "PID", "", "End when this process, the parent, ends.", false},
             {"log-level", "LEVEL", "info", "error, warning, info or debug.", false},
         },
@@ -42,15 +51,28 @@ const ProgramSpec spec{
 /// Stateless: there is nothing to finish, and a request that is cut off can be answered by a successor.
 void leave(int) { ::_exit(0); }
 
+UniqueFd inherited(const Options& options, const std::string& name) {
+  const auto fd = static_cast<int>(options.number(name, 0, 1 << 20));
+  if (::fcntl(fd, F_SETFD, FD_CLOEXEC) != 0)
+    throw UsageError{"--" + name + ": there is no open descriptor " + std::to_string(fd)};
+  return UniqueFd(fd);
+}
+
+Journal open_journal(const Options& options) {
+  const auto threads = static_cast<unsigned>(options.number("threads", 1, Journal::most_slots));
+  const Result<UniqueFd> fd =
+      options.given("journal-fd") ? inherited(options, "journal-fd") : Journal::create(threads);
+  auto journal = fd.and_then([](const UniqueFd& open) { return Journal::open(open.get()); });
+  if (!journal) throw std::runtime_error("--journal-fd: " + journal.error().message);
+  return std::move(*journal);
+}
+
 int body(int argc, const char* const* argv) {
   const auto options = parse_options(spec, argc, argv);
   if (!options) return 0;
   if (!options->given("fuse-fd")) throw UsageError{"--fuse-fd is required"};
-  const auto fd = static_cast<int>(options->number("fuse-fd", 0, 1 << 20));
-  if (::fcntl(fd, F_SETFD, FD_CLOEXEC) != 0)
-    throw UsageError{"--fuse-fd: there is no open descriptor " + std::to_string(fd)};
-  UniqueFd fuse(fd);
-  const auto threads = static_cast<unsigned>(options->number("threads", 1, 64));
+  auto fuse = inherited(*options, "fuse-fd");
+  const auto journal = open_journal(*options);
   const auto& path = options->text("ledger");
   log::start(spec.name, options->text("log-level"));
   drop_privileges(options->text("user"), options->text("group"), path);
@@ -65,7 +87,9 @@ int body(int argc, const char* const* argv) {
     else log::warning(std::string(trouble) + "; looking again every second");
   });
   const Filesystem filesystem(ledger);
-  if (const auto served = serve(std::move(fuse), filesystem, threads); !served) {
+  if (const auto served =
+          serve(std::move(fuse), journal, filesystem, options->flag("suspect-requests"));
+      !served) {
     log::error(served.error().message);
     return 1;
   }

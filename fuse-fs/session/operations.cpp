@@ -10,7 +10,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "fuse-fs/session/filesystem.hpp"
+#include "common/base/file.hpp"
 
 namespace vpowercap {
 namespace {
@@ -24,14 +24,17 @@ constexpr std::size_t longest_write = 4096;
 /// inode that a guest holds into EIO.
 constexpr std::uint64_t generation = 0;
 
+SessionData& session_of(fuse_req_t request) {
+  return *static_cast<SessionData*>(fuse_req_userdata(request));
+}
+
 /// The guarded border: computes a Result, turns whatever is thrown into EIO, and replies once.
 /// `reply` must not throw before it has replied.
 template <typename Compute, typename Reply>
 void answer(fuse_req_t request, Compute compute, Reply reply) noexcept {
   int code = EIO;
   try {
-    const auto& filesystem = *static_cast<const Filesystem*>(fuse_req_userdata(request));
-    auto result = compute(filesystem);
+    auto result = compute(session_of(request).filesystem);
     if (result) {
       reply(*result);
       return;
@@ -106,16 +109,41 @@ void on_open(fuse_req_t request, fuse_ino_t id, fuse_file_info* info) {
       [&](const auto& filesystem) {
         return filesystem.open(id, (info->flags & O_ACCMODE) != O_RDONLY);
       },
-      [&](const Inode&) {
+      [&](const Inode& inode) {
         info->direct_io = 1;  // never from a page cache: a kept descriptor sees each new value
-        info->fh = 0;         // comes back to a successor: must mean nothing to this process
+        // Comes back to a successor too: a number, and one that it may not know.
+        info->fh = inode.changing ? session_of(request).snapshots.new_handle() : 0;
         fuse_reply_open(request, info);
       });
 }
 
-void on_read(fuse_req_t request, fuse_ino_t id, std::size_t size, off_t offset, fuse_file_info*) {
+/// The request that this thread answers; libfuse has no place for it.
+thread_local const RequestSlot* in_hand = nullptr;
+
+/// The content that a read at `offset` belongs to: a new one at the start, else the one begun. Which
+/// one is settled before the answer goes out, so that it is the same if a successor gives it again.
+Result<std::string> content_at(const SessionData& session, fuse_ino_t id, std::uint64_t handle,
+                               off_t offset) {
+  if (handle == 0) return session.filesystem.content(id);
+  const auto begun = session.snapshots.find(handle);
+  auto value = in_hand->decided();
+  // The file may have been read from its start again since, by a thread that was not held up.
+  const bool is_overtaken = value && begun && *begun > *value;
+  if (!value && offset > 0) value = begun;
+  if (!value) {
+    const auto content = session.filesystem.content(id);
+    const auto counter = content ? parse_u64(*content) : tl::unexpected(content.error());
+    if (!counter) return tl::unexpected(counter.error());
+    value = *counter;
+  }
+  in_hand->decide(*value);
+  if (!is_overtaken) session.snapshots.keep(handle, *value);
+  return std::to_string(*value) + "\n";
+}
+
+void on_read(fuse_req_t request, fuse_ino_t id, std::size_t size, off_t offset, fuse_file_info* info) {
   answer(
-      request, [&](const auto& filesystem) { return filesystem.content(id); },
+      request, [&](const auto&) { return content_at(session_of(request), id, info->fh, offset); },
       [&](const std::string& content) {
         const auto start = std::min(static_cast<std::size_t>(offset), content.size());
         fuse_reply_buf(request, content.data() + start, std::min(size, content.size() - start));
@@ -194,6 +222,15 @@ void refuse(fuse_req_t request, Arguments...) {
 }
 
 }  // namespace
+
+void answer_request(fuse_session* session, const RequestSlot& slot) {
+  fuse_buf buffer{};
+  buffer.size = slot.header().len;
+  buffer.mem = slot.buffer().data();
+  in_hand = &slot;
+  fuse_session_process_buf(session, &buffer);
+  in_hand = nullptr;
+}
 
 const fuse_lowlevel_ops& fuse_operations() {
   static const fuse_lowlevel_ops operations = [] {

@@ -2,8 +2,7 @@
 // The loop that reads requests, on a libfuse session without a mount of its own.
 #include "fuse-fs/session/serve.hpp"
 
-#include <linux/fuse.h>
-#include <sys/mman.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <memory>
@@ -15,35 +14,33 @@
 namespace vpowercap {
 namespace {
 
-/// Room for max_write of operations.cpp and any header. The kernel refuses reads with less.
-constexpr std::size_t buffer_size = 65536;
+/// A successor that met this request for so many times gives up on it.
+constexpr unsigned most_replays = 3;
+/// FUSE_NOTIFY_RESEND of linux/fuse.h since Linux 6.9: all that was read and not answered comes again.
+constexpr std::int32_t notify_resend = 7;
 
-/// Where a thread receives its requests. Faulted in beforehand: a fault while the kernel copies a
-/// request into a dying server would cost its sender an EIO. A thread has one request at a time, so
-/// this is also what a successor would have to answer again, once buffers are shared with it.
-class RequestSlot {
- public:
-  RequestSlot()
-      : memory_(::mmap(nullptr, memory_size, PROT_READ | PROT_WRITE,
-                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0)) {
-    if (memory_ == MAP_FAILED) throw std::bad_alloc();
-  }
-  ~RequestSlot() { ::munmap(memory_, memory_size); }
-  RequestSlot(const RequestSlot&) = delete;
-  RequestSlot& operator=(const RequestSlot&) = delete;
-  [[nodiscard]] void* data() const { return memory_; }
-  /// Ends a name that is the last thing in a request of `size` bytes.
-  void end_at(std::size_t size) const { static_cast<char*>(memory_)[size] = '\0'; }
+using Session = std::unique_ptr<fuse_session, decltype(&fuse_session_destroy)>;
 
- private:
-  static constexpr std::size_t memory_size = buffer_size + 4096;
-  void* memory_;
-};
+Result<Session> open_session(UniqueFd fuse_fd, SessionData& data) {
+  char name[] = "vpowercap-fs";
+  char* argv[] = {name, nullptr};
+  fuse_args arguments = FUSE_ARGS_INIT(1, argv);
+  const auto& operations = fuse_operations();
+  Session session(fuse_session_new(&arguments, &operations, sizeof operations, &data),
+                  &fuse_session_destroy);
+  fuse_opt_free_args(&arguments);
+  if (!session) return fail(EIO, "libfuse makes no session");
+  const auto path = "/dev/fd/" + std::to_string(fuse_fd.get());
+  if (fuse_session_mount(session.get(), path.c_str()) != 0)
+    return fail(EIO, "libfuse does not take the descriptor " + path);
+  fuse_fd.release();  // the session closes it
+  return session;
+}
 
-/// Receives and answers one request. False once the file system is unmounted, an error code where
-/// reading fails for another reason.
-Result<bool> serve_one(fuse_session* session, const RequestSlot& slot) {
-  const auto size = ::read(fuse_session_fd(session), slot.data(), buffer_size);
+/// Waits for a request. False once the file system is unmounted, or when there was none after all
+/// (then the slot is not occupied); an error code where reading fails for another reason.
+Result<bool> receive(fuse_session* session, const RequestSlot& slot) {
+  const auto size = ::read(fuse_session_fd(session), slot.buffer().data(), RequestSlot::buffer_size);
   if (size < 0) {
     // ENOENT: the sender gave up between our waking and reading.
     if (errno == EINTR || errno == EAGAIN || errno == ENOENT) return true;
@@ -53,50 +50,87 @@ Result<bool> serve_one(fuse_session* session, const RequestSlot& slot) {
   // libfuse looks at neither the size nor the end of a name; what lies behind is an older request.
   if (static_cast<std::size_t>(size) < sizeof(fuse_in_header))
     return fail(EIO, "a request without a whole header");
-  slot.end_at(static_cast<std::size_t>(size));
+  slot.received(static_cast<std::size_t>(size));
+  return true;
+}
+
+void answer(fuse_session* session, const RequestSlot& slot) {
+  if (slot.occupied()) {
+    slot.received(slot.header().len);  // one cut off may lack its end
+    answer_request(session, slot);
+  }
+  slot.clear();
+}
+
+/// INIT comes once, before all others. A predecessor has recorded it, or left it where it received it,
+/// or got none.
+Result<bool> initialise(fuse_session* session, const Journal& journal) {
+  if (journal.init().empty()) {
+    const auto slot = journal.slot(0);
+    while (!slot.occupied())
+      if (const auto more = receive(session, slot); !more || !*more) return more;
+    if (slot.header().opcode != FUSE_INIT)
+      return fail(EPROTO, "the connection does not begin with INIT");
+    journal.record_init(slot.buffer().first(slot.header().len));
+  }
   fuse_buf buffer{};
-  buffer.size = static_cast<std::size_t>(size);
-  buffer.mem = slot.data();
+  buffer.size = journal.init().size();
+  buffer.mem = journal.init().data();
   fuse_session_process_buf(session, &buffer);
-  return fuse_session_exited(session) == 0;
+  return true;
+}
+
+void refuse(fuse_session* session, const RequestSlot& slot) {
+  const fuse_out_header refusal{sizeof refusal, -EIO, slot.header().unique};
+  // Nobody to tell when the sender is gone.
+  (void)!::write(fuse_session_fd(session), &refusal, sizeof refusal);
+  slot.clear();
+}
+
+/// Answers what a predecessor left. Where the kernel can send again what it has not been answered, it
+/// is asked to: that covers what was on its way when the predecessor died.
+void take_over(fuse_session* session, const Journal& journal, bool suspects_requests) {
+  for (unsigned i = 0; i < journal.slot_count(); ++i) {
+    const auto slot = journal.slot(i);
+    if (slot.occupied() && slot.header().opcode == FUSE_INIT) slot.clear();
+    else if (slot.occupied() && suspects_requests && slot.count_replay() > most_replays)
+      refuse(session, slot);
+    else answer(session, slot);
+  }
+  const fuse_out_header resend{sizeof resend, notify_resend, 0};
+  (void)!::write(fuse_session_fd(session), &resend, sizeof resend);  // EINVAL before Linux 6.9
 }
 
 }  // namespace
 
-Result<void> serve(UniqueFd fuse_fd, const Filesystem& filesystem, unsigned threads) {
-  char name[] = "vpowercap-fs";
-  char* argv[] = {name, nullptr};
-  fuse_args arguments = FUSE_ARGS_INIT(1, argv);
-  auto* user_data = const_cast<Filesystem*>(&filesystem);  // NOLINT: comes back as const
-  const auto& operations = fuse_operations();
-  const std::unique_ptr<fuse_session, decltype(&fuse_session_destroy)> session(
-      fuse_session_new(&arguments, &operations, sizeof operations, user_data), &fuse_session_destroy);
-  fuse_opt_free_args(&arguments);
-  if (!session) return fail(EIO, "libfuse makes no session");
-  const auto path = "/dev/fd/" + std::to_string(fuse_fd.get());
-  if (fuse_session_mount(session.get(), path.c_str()) != 0)
-    return fail(EIO, "libfuse does not take the descriptor " + path);
-  fuse_fd.release();  // the session closes it
-
-  std::vector<std::unique_ptr<RequestSlot>> slots;
-  for (unsigned i = 0; i < std::max(threads, 1u); ++i) slots.push_back(std::make_unique<RequestSlot>());
-  // The first request is INIT, before which the kernel sends no other. (A successor on the same
-  // descriptor would be given the recorded INIT here instead.)
-  auto first = serve_one(session.get(), *slots.front());
-  if (!first) return tl::unexpected(first.error());
+Result<void> serve(UniqueFd fuse_fd, const Journal& journal, const Filesystem& filesystem,
+                   bool suspects_requests) {
+  static_assert(Snapshots::Words::extent == Journal::word_count);
+  Snapshots snapshots(journal.words(), static_cast<std::uint64_t>(SystemClock().now().count()));
+  SessionData data{filesystem, snapshots};
+  const bool succeeds = !journal.init().empty() || journal.slot(0).occupied();
+  const auto session = open_session(std::move(fuse_fd), data);
+  if (!session) return tl::unexpected(session.error());
+  if (const auto begun = initialise(session->get(), journal); !begun || !*begun)
+    return begun ? Result<void>() : tl::unexpected(begun.error());
+  if (succeeds) take_over(session->get(), journal, suspects_requests);
 
   std::atomic<int> code = 0;
   const auto work = [&](const RequestSlot& slot) {
-    for (auto more = Result<bool>(true); more && *more;) {
-      more = serve_one(session.get(), slot);
-      if (!more) code = more.error().code;
+    while (fuse_session_exited(session->get()) == 0) {
+      slot.clear();
+      const auto received = receive(session->get(), slot);
+      if (!received) code = received.error().code;
+      if (!received || !*received) return;
+      answer(session->get(), slot);
     }
   };
-  std::vector<std::jthread> workers;
-  for (std::size_t i = 1; i < slots.size() && *first; ++i)
-    workers.emplace_back([&work, &slot = *slots[i]] { work(slot); });
-  if (*first) work(*slots.front());
-  workers.clear();
+  {
+    std::vector<std::jthread> workers;
+    for (unsigned i = 1; i < journal.slot_count(); ++i)
+      workers.emplace_back([&work, slot = journal.slot(i)] { work(slot); });
+    work(journal.slot(0));
+  }
   if (code != 0) return fail_errno(code, "cannot read requests from /dev/fuse");
   return {};
 }

@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 
 #include <csignal>
+#include <functional>
 #include <map>
 #include <memory>
 #include <thread>
@@ -18,6 +19,8 @@
 
 namespace vpowercap {
 namespace {
+
+using namespace std::chrono_literals;
 
 using testing::known_vm;
 using testing::unknown_vm;
@@ -50,7 +53,10 @@ class Served : public ::testing::Test {
     if (server_ == 0) {
       const SystemClock clock;
       LedgerSource source(path_, clock, nullptr);
-      ::_exit(serve(std::move(fuse), Filesystem(source), 2) ? 0 : 1);
+      ::_exit(
+          serve(std::move(fuse), Journal::open(Journal::create(2)->get()).value(), Filesystem(source))
+              ? 0
+              : 1);
     }
   }
   void TearDown() override {
@@ -141,6 +147,42 @@ TEST_F(Served, AKeptDescriptorSeesEachNewValue) {
   }
 }
 
+std::string byte_by_byte(int file, const std::function<void(std::size_t)>& before_byte) {
+  std::string text;
+  char byte = 0;
+  for (before_byte(0); ::read(file, &byte, 1) == 1; before_byte(text.size())) text += byte;
+  return text;
+}
+
+TEST_F(Served, AReaderInPiecesGoesOnInTheValueItBegan) {
+  publish(9'999'999);
+  const UniqueFd file(::open(path(energy).c_str(), O_RDONLY));
+  const UniqueFd other(::open(path(energy).c_str(), O_RDONLY));
+  char buffer[32];
+  std::uint64_t value = 10'000'000;
+  const auto change = [&](std::size_t) {
+    EXPECT_EQ(pread_whole(other.get(), buffer).value(), std::to_string(value - 1) + "\n");
+    publish(value++);
+  };
+  EXPECT_EQ(byte_by_byte(file.get(),
+                         [&](std::size_t at) {
+                           if (at > 0) change(at);
+                         }),
+            "9999999\n");
+  ASSERT_EQ(::lseek(file.get(), 0, SEEK_SET), 0);
+  EXPECT_EQ(byte_by_byte(file.get(), [](std::size_t) {}), std::to_string(value - 1) + "\n");
+}
+
+TEST_F(Served, TheEndOfAFileStaysItsEndWhenTheValueGrows) {
+  publish(9'999'999);
+  const UniqueFd file(::open(path(energy).c_str(), O_RDONLY));
+  char buffer[32];
+  ASSERT_EQ(::read(file.get(), buffer, sizeof buffer), 8);
+  publish(10'000'000);
+  EXPECT_EQ(::read(file.get(), buffer, sizeof buffer), 0);
+  EXPECT_EQ(pread_whole(file.get(), buffer).value(), "10000000\n");
+}
+
 TEST_F(Served, RefusesEveryChange) {
   const auto zone = path("intel-rapl/intel-rapl:0");
   const auto expect = [](int result, int code, const char* what) {
@@ -228,8 +270,9 @@ TEST_F(Served, ManyReadersSeeWholeValuesThatNeverFall) {
         ++reads;
       }
     });
-  for (std::uint64_t value = 999'000; reads < 4000; value += 7)
-    publish(value > 1'000'000 ? value : 1'000'001);
+  // A writer without a pause leaves readers no instant to copy a record whole.
+  for (std::uint64_t value = 1'000'001; reads < 4000; value += 7, std::this_thread::sleep_for(50us))
+    publish(value);
   stop = true;
   for (auto& reader : readers) reader.join();
   EXPECT_EQ(wrong, 0);

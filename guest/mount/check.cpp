@@ -12,8 +12,6 @@
 namespace vpowercap {
 namespace {
 
-using Report = std::function<void(const Finding&)>;
-
 /// True when the share is mounted as it should be.
 bool check_mount(const GuestShare& share, const Report& report) {
   const auto problem = [&](const std::string& sentence) {
@@ -24,7 +22,7 @@ bool check_mount(const GuestShare& share, const Report& report) {
   if (!mounted && mounted.error().code == ENOENT)
     return problem(share.target +
                    " does not exist: /sys is not mounted, or this kernel was built without "
-                   "CONFIG_POWERCAP (then mount elsewhere with --target)");
+                   "CONFIG_POWERCAP; vpowercap-guest mount makes it");
   if (!mounted) return problem(mounted.error().message);
   if (!*mounted)
     return problem("nothing is mounted on " + share.target + ": run vpowercap-guest mount");

@@ -17,6 +17,9 @@ struct Finding {
   std::string sentence;  ///< for a person; of a problem also what to do
 };
 
+/// Told of each finding.
+using Report = std::function<void(const Finding&)>;
+
 struct CheckOptions {
   GuestShare share;
   bool any_filesystem = false;                ///< do not ask for a virtiofs mount of the tag
@@ -25,12 +28,12 @@ struct CheckOptions {
 
 /// Looks at everything in turn and reports each finding as soon as it is known; takes up to
 /// `options.wait`. Reads only. A read hangs where the VM's virtiofsd died: see check_within().
-void check_share(const CheckOptions& options, const std::function<void(const Finding&)>& report);
+void check_share(const CheckOptions& options, const Report& report);
 
-/// As check_share(), in a process of its own, so that reads that never return end in a finding instead
-/// of a process nobody can kill: that is reported `limit` after the start. Call from a process with
-/// one thread.
-void check_within(const CheckOptions& options, Nanoseconds limit,
-                  const std::function<void(const Finding&)>& report);
+/// As check_share() and then `also`, in a process of its own, so that reads that never return end in a
+/// finding instead of a process nobody can kill: that is reported `limit` after the start. Call from a
+/// process with one thread.
+void check_within(const CheckOptions& options, Nanoseconds limit, const Report& report,
+                  const std::function<void(const Report&)>& also = {});
 
 }  // namespace vpowercap

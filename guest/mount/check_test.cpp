@@ -148,8 +148,10 @@ TEST_F(Check, InAProcessOfItsOwnFindsTheSame) {
     ::_exit(1);
   }
   ASSERT_GT(mover, 0);
-  check_within(options, std::chrono::seconds(30),
-               [&](const Finding& finding) { findings.push_back(finding); });
+  check_within(
+      options, std::chrono::seconds(30), [&](const Finding& finding) { findings.push_back(finding); },
+      [](const Report& report) { report({true, "agent", "last"}); });
+  EXPECT_EQ(findings.back().sentence, "last");
   ::kill(mover, SIGKILL);
   ::waitpid(mover, nullptr, 0);
   EXPECT_TRUE(all_ok()) << on("check") + on("energy") + on("moves");

@@ -28,7 +28,7 @@ Finding from_line(const std::string& line) {
 }
 
 /// Reports each line in `pending` that is complete and takes it off.
-void report_lines(std::string& pending, const std::function<void(const Finding&)>& report) {
+void report_lines(std::string& pending, const Report& report) {
   for (auto end = pending.find('\n'); end != std::string::npos; end = pending.find('\n')) {
     report(from_line(pending.substr(0, end)));
     pending.erase(0, end + 1);
@@ -36,7 +36,7 @@ void report_lines(std::string& pending, const std::function<void(const Finding&)
 }
 
 /// Relays what comes through `pipe` until its end or `deadline`; true at its end.
-bool relay(int pipe, Nanoseconds deadline, const std::function<void(const Finding&)>& report) {
+bool relay(int pipe, Nanoseconds deadline, const Report& report) {
   const SystemClock clock;
   std::string pending;
   for (;;) {
@@ -56,8 +56,8 @@ bool relay(int pipe, Nanoseconds deadline, const std::function<void(const Findin
 
 }  // namespace
 
-void check_within(const CheckOptions& options, Nanoseconds limit,
-                  const std::function<void(const Finding&)>& report) {
+void check_within(const CheckOptions& options, Nanoseconds limit, const Report& report,
+                  const std::function<void(const Report&)>& also) {
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) return report({false, "check", "cannot make a pipe"});
   const UniqueFd reading(ends[0]);
@@ -67,8 +67,11 @@ void check_within(const CheckOptions& options, Nanoseconds limit,
   if (child == 0) {
     // Nobody may wait for the caller's descriptors when this process hangs.
     for (const int standard : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) ::close(standard);
-    check_share(options,
-                [&](const Finding& finding) { (void)write_all(writing.get(), to_line(finding)); });
+    const Report send = [&](const Finding& finding) {
+      (void)write_all(writing.get(), to_line(finding));
+    };
+    check_share(options, send);
+    if (also) also(send);
     ::_exit(0);
   }
   writing.reset();

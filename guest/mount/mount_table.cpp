@@ -64,10 +64,10 @@ std::optional<MountEntry> find_mount(std::string_view mountinfo, std::string_vie
 
 Result<std::optional<MountEntry>> current_mount(const std::string& target) {
   const std::unique_ptr<char, void (*)(void*)> real(::realpath(target.c_str(), nullptr), ::free);
-  if (!real) return fail_errno(errno, target);
+  if (!real && errno != ENOTCONN) return fail_errno(errno, target);
   const auto mountinfo = read_file_at(AT_FDCWD, "/proc/self/mountinfo", std::size_t{16} << 20);
   if (!mountinfo) return tl::unexpected(mountinfo.error());
-  return find_mount(*mountinfo, real.get());
+  return find_mount(*mountinfo, real ? real.get() : target);
 }
 
 }  // namespace vpowercap

@@ -23,7 +23,8 @@ struct MountEntry {
 std::optional<MountEntry> find_mount(std::string_view mountinfo, std::string_view target);
 
 /// The same by this process's own mountinfo; links in `target` are followed.
-/// Errors: those of reading /proc/self/mountinfo, ENOENT when `target` does not exist.
+/// Errors: those of reading /proc/self/mountinfo, ENOENT when `target` does not exist. What is
+/// dead there (ENOTCONN) is found by its path as it is given.
 Result<std::optional<MountEntry>> current_mount(const std::string& target);
 
 }  // namespace vpowercap

@@ -2,17 +2,16 @@
 // Mounting the share.
 #include "guest/mount/share.hpp"
 
-#include <fcntl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
+#include <sys/statfs.h>
 
 #include <cstring>
 
 #include "common/base/utf8.hpp"
 #include "common/powercap/tree.hpp"
 #include "guest/mount/mount_table.hpp"
+#include "guest/mount/sysfs_directory.hpp"
 
 namespace vpowercap {
 namespace {
@@ -34,18 +33,41 @@ int try_mount(const GuestShare& share) {
   return done == 0 ? 0 : errno;
 }
 
-Result<void> check_target(const GuestShare& share) {
+/// A virtiofs whose device was detached answers so for ever, also when one with its tag is back.
+bool is_dead(const std::string& target) {
+  struct statfs found{};
+  return ::statfs(target.c_str(), &found) != 0 && errno == ENOTCONN;
+}
+
+/// The two parts of a path that is to be a directory.
+struct Place {
+  std::string parent, name;
+  explicit Place(const std::string& path)
+      : parent(path.substr(0, path.rfind('/'))), name(path.substr(path.rfind('/') + 1)) {}
+};
+
+/// Sees to it that the target is a directory. One that is missing in sysfs, as /sys/class/powercap of a
+/// kernel without CONFIG_POWERCAP, is made.
+Result<void> provide_target(const GuestShare& share, const LoadModule& load) {
   struct stat found{};
   if (::stat(share.target.c_str(), &found) == 0) {
     if (S_ISDIR(found.st_mode)) return {};
     return fail(ENOTDIR, share.target + " is not a directory");
   }
   if (errno != ENOENT) return fail_errno(errno, share.target);
-  return fail(ENOENT, share.target +
-                          " does not exist: /sys is not mounted, or this kernel was built without "
-                          "CONFIG_POWERCAP; make a "
-                          "directory, name it with --target and tell the agents its path (e.g. "
-                          "node_exporter --path.sysfs)");
+  const Place place(share.target);
+  if (!is_sysfs(place.parent))
+    return fail(
+        ENOENT,
+        share.target + " does not exist: make that directory, or mount /sys if it should be there");
+  auto made = add_directory(place.parent, place.name, load);
+  if (!made)
+    return fail(
+        made.error().code,
+        share.target + " does not exist (a kernel without CONFIG_POWERCAP?), and " +
+            made.error().message +
+            "; name another place with --target, and see check --for AGENT for how agents find it");
+  return {};
 }
 
 /// Refuses to hide what others may need.
@@ -59,25 +81,19 @@ Result<void> check_nothing_hidden(const GuestShare& share, const std::optional<M
                           "): this looks like a host or bare metal; --force mounts over them");
 }
 
-}  // namespace
-
-void modprobe(const std::string& name) {
-  const pid_t child = ::fork();
-  if (child < 0) return;
-  if (child == 0) {
-    const int null = ::open("/dev/null", O_RDWR | O_CLOEXEC);
-    if (null >= 0) {
-      ::dup2(null, STDIN_FILENO);
-      ::dup2(null, STDOUT_FILENO);
-      ::dup2(null, STDERR_FILENO);
-    }
-    ::setenv("PATH", "/usr/sbin:/usr/bin:/sbin:/bin", 1);
-    ::execlp("modprobe", "modprobe", "-q", name.c_str(), static_cast<char*>(nullptr));
-    ::_exit(127);
+/// Takes dead mounts of ours off the target. True when there was one.
+bool clear_dead_mounts(const GuestShare& share) {
+  bool cleared = false;
+  while (is_dead(share.target)) {
+    const auto mounted = current_mount(share.target);
+    if (!mounted || !*mounted || !is_ours(**mounted, share)) break;
+    if (::umount2(share.target.c_str(), UMOUNT_NOFOLLOW | MNT_DETACH) != 0) break;
+    cleared = true;
   }
-  while (::waitpid(child, nullptr, 0) < 0 && errno == EINTR) {
-  }
+  return cleared;
 }
+
+}  // namespace
 
 std::string explain_mount_error(int code, const GuestShare& share) {
   const std::string what = "cannot mount tag " + quoted(share.tag) + " on " + share.target + ": ";
@@ -101,7 +117,8 @@ std::string explain_mount_error(int code, const GuestShare& share) {
 }
 
 Result<std::string> mount_share(const GuestShare& share, bool force, const LoadModule& load) {
-  if (auto usable = check_target(share); !usable) return tl::unexpected(usable.error());
+  const bool was_dead = clear_dead_mounts(share);
+  if (auto usable = provide_target(share, load); !usable) return tl::unexpected(usable.error());
   const auto mounted = current_mount(share.target);
   if (!mounted) return tl::unexpected(mounted.error());
   if (*mounted && is_ours(**mounted, share))
@@ -118,8 +135,12 @@ Result<std::string> mount_share(const GuestShare& share, bool force, const LoadM
     load("virtio_pci");
     code = try_mount(share);
   }
-  if (code != 0) return fail(code, explain_mount_error(code, share));
-  return "mounted tag " + quoted(share.tag) + " on " + share.target + ", read-only";
+  if (code != 0) {
+    remove_added_directory(Place(share.target).parent);
+    return fail(code, explain_mount_error(code, share));
+  }
+  return "mounted tag " + quoted(share.tag) + " on " + share.target + ", read-only" +
+         (was_dead ? ", in place of one whose device was detached" : "");
 }
 
 Result<std::string> unmount_share(const GuestShare& share, bool force) {
@@ -129,8 +150,11 @@ Result<std::string> unmount_share(const GuestShare& share, bool force) {
   if (!is_ours(**mounted, share))
     return fail(EINVAL, share.target + " has " + describe(**mounted) + " mounted, not our tag " +
                             quoted(share.tag) + "; left as it is");
-  if (::umount2(share.target.c_str(), UMOUNT_NOFOLLOW | (force ? MNT_DETACH : 0)) == 0)
+  const int detach = force || is_dead(share.target) ? MNT_DETACH : 0;
+  if (::umount2(share.target.c_str(), UMOUNT_NOFOLLOW | detach) == 0) {
+    remove_added_directory(Place(share.target).parent);
     return "unmounted " + share.target;
+  }
   if (errno == EBUSY)
     return fail(EBUSY, share.target + " is in use: stop the agents that read there, or --force");
   if (errno == EPERM) return fail(EPERM, "unmounting " + share.target + " needs root (CAP_SYS_ADMIN)");

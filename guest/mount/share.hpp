@@ -2,10 +2,10 @@
 // Mounts and unmounts the host's share in a guest.
 #pragma once
 
-#include <functional>
 #include <string>
 
 #include "common/base/result.hpp"
+#include "guest/mount/modules.hpp"
 
 namespace vpowercap {
 
@@ -15,21 +15,16 @@ struct GuestShare {
   std::string target = "/sys/class/powercap";
 };
 
-/// Loads a kernel module by name, or does nothing where that is not possible.
-using LoadModule = std::function<void(const std::string& name)>;
-
-/// Runs modprobe quietly and waits for it.
-void modprobe(const std::string& name);
-
 /// Mounts the share read-only, loading modules where the kernel lacks them. Nothing to do when it is
-/// mounted already. Returns a sentence on what was done or found. With `force` it also mounts over a
-/// tree that has zones or over another mount.
-/// Errors are sentences for a person: target missing, a real tree in the way, no such tag, no virtiofs
-/// in the kernel, no privilege.
+/// mounted already; a mount whose device was detached is replaced. A target that sysfs lacks is made,
+/// see add_directory(). Returns a sentence on what was done or found. With `force` it also mounts over
+/// a tree that has zones or over another mount. Errors are sentences for a person: target missing, a
+/// real tree in the way, no such tag, no virtiofs in the kernel, no privilege.
 Result<std::string> mount_share(const GuestShare& share, bool force, const LoadModule& load = modprobe);
 
-/// Unmounts the share, nothing else; nothing to do when nothing is mounted. With `force` also while
-/// files are open there (they stay readable until closed). Returns and fails as mount_share().
+/// Unmounts the share and what mount_share() made for it; nothing to do when nothing is mounted. With
+/// `force` also while files are open there (they stay readable until closed). Returns and fails as
+/// mount_share().
 Result<std::string> unmount_share(const GuestShare& share, bool force);
 
 /// Why mount(2) of a virtiofs failed, and what to do.

@@ -71,7 +71,7 @@ class Bench:
         self.versions = dict(line.split() for line in
                              (tree.parent / "versions").read_text().splitlines())
         ways = build.directory / "tests/agents/ways_of_reading"
-        image = build_image(scratch, guest_mount=build.guest_mount, tree=tree, modules=("overlay",),
+        image = build_image(scratch, guest_mount=build.guest_mount, tree=tree,
                             extra=[Program(ways, "/usr/bin/ways-of-reading")])
         rapl = self._resources.enter_context(FakeRapl(scratch / "sys"))
         self.host = self._resources.enter_context(PrivateHost(hook=hook_text(build)))

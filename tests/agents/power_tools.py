@@ -157,7 +157,7 @@ POWER_TOOLS = (
     Agent("powerstat", "package powerstat", "/sys/class/powercap/intel-rapl-mmio*", "option",
           "ran in the guest",
           "0.03.01 sees zones called intel-rapl-mmio alone (its filter is the wrong way round): give it "
-          "them in a mount namespace, see below", powerstat),
+          "them in a mount namespace (docs/agents.md)", powerstat),
     Agent("thermald, meter", "package thermald", "/sys/class/powercap/intel-rapl/intel-rapl:N/…", "option",
           "ran in the guest",
           "its unit does not start in a VM, and it reads the meter only with --ignore-cpuid-check (on a "

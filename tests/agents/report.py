@@ -9,7 +9,7 @@ from pathlib import Path
 
 from agents.agent import Agent, Result
 from agents.power_tools import MMIO_ALIAS
-from agents.ways import OVERLAY, TEMPORARY
+from agents.ways import TEMPORARY
 from lab.build import SOURCE
 from lab.log import LabError
 
@@ -50,7 +50,7 @@ def generated(agents: Sequence[Agent], results: Sequence[Result]) -> dict[str, s
 def recipes() -> dict[str, str]:
     """The recipes as the suite runs them."""
     return {mark: f"```sh\n{text}```\n" for mark, text in
-            (("tmpfs", TEMPORARY), ("overlay", OVERLAY), ("powerstat", MMIO_ALIAS))}
+            (("tmpfs", TEMPORARY), ("powerstat", MMIO_ALIAS))}
 
 
 def with_parts(text: str, parts: dict[str, str]) -> str:

@@ -10,7 +10,7 @@ from agents.ways import CLASS, DEVICES, at_class, at_devices
 _FLAT = f"{CLASS}/intel-rapl:*"
 _NESTED = f"{CLASS}/intel-rapl/intel-rapl:N/…"
 _DEVICES = f"{DEVICES}/intel-rapl/…"
-_RECIPE = "needs the share at /sys/devices/virtual/powercap too, see below"
+_RECIPE = "needs the share at /sys/devices/virtual/powercap too: vpowercap-guest run"
 
 
 def _works(name: str, version: str, path: str, reason: str, *ways: str) -> Agent:
@@ -71,7 +71,7 @@ AT_DEVICES = (
     _devices("Telegraf intel_powerstat", "1.0.2 of powertelemetry",
              "goes by the directory's types; a package's number must be its zone's",
              "d-type-nested", "sockets"),
-    _devices("Green Metrics Tool, limits", "HEAD", "its energy is read elsewhere: see below", "os-walk"),
+    _devices("Green Metrics Tool, limits", "HEAD", "its energy is read from MSRs", "os-walk"),
     _devices("netdata debugfs.plugin", "1.42", "goes by the directory's types; or its host prefix",
              "d-type-nested"),
 )

@@ -13,13 +13,7 @@ from agents.bench import DOMAINS, SOCKETS, Bench, Energies
 CLASS = "/sys/class/powercap"
 DEVICES = "/sys/devices/virtual/powercap"
 
-#: Two recipes for one agent's private mount namespace; `$0` and its words are run there.
-OVERLAY = f"""\
-mkdir -p /run/vpowercap-virtual/powercap
-mount -t overlay vpowercap -o ro,lowerdir=/run/vpowercap-virtual:/sys/devices/virtual /sys/devices/virtual
-mount --bind {CLASS} {DEVICES}
-exec "$@"
-"""
+#: A recipe for one agent's private mount namespace where there is no vpowercap-guest; `$@` is run there.
 TEMPORARY = f"""\
 mount -t tmpfs -o size=64k,mode=755 vpowercap /sys/devices/virtual
 mkdir {DEVICES}
@@ -27,6 +21,9 @@ mount --bind {CLASS} {DEVICES}
 mount -o remount,ro /sys/devices/virtual
 exec "$@"
 """
+#: What each recipe puts before an agent's command.
+_BY_SCRIPT = "unshare -m sh -e /tmp/recipe.sh "
+_BY_PROGRAM = "vpowercap-guest run "
 
 #: Longer than two steps of the counters: whoever shows an old value is found out.
 _SAMPLE_SECONDS = 2.5
@@ -62,17 +59,15 @@ def _parse(text: str) -> Samples:
 
 
 @cache
-def _run(bench: Bench, place: str, recipe: str | None) -> Run:
-    command = f"ways-of-reading {place} 2 {_SAMPLE_SECONDS}"
-    if recipe:
-        bench.guest.check(f"cat >/tmp/recipe.sh <<'END'\n{recipe}END")
-        command = f"unshare -m sh -e /tmp/recipe.sh {command}"
+def _run(bench: Bench, place: str, recipe: str) -> Run:
+    command = f"{recipe}ways-of-reading {place} 2 {_SAMPLE_SECONDS}"
+    bench.guest.check(f"cat >/tmp/recipe.sh <<'END'\n{TEMPORARY}END")
     before, result, after = bench.between(lambda: bench.guest.run(command))
     require(result.code == 0, f"`{command}` ended with {result.code}: {result.err.strip()}")
     return Run(before, after, _parse(result.out), result.err)
 
 
-def _check(bench: Bench, way: str, place: str, recipe: str | None = None) -> Reading:
+def _check(bench: Bench, way: str, place: str, recipe: str = "") -> Reading:
     run = _run(bench, place, recipe)
     wanted = {(socket, domain) for socket in range(SOCKETS) for domain in DOMAINS
               if domain == "package" or way not in _PACKAGES_ONLY}
@@ -97,5 +92,5 @@ def at_devices(*ways: str) -> Callable[[Bench], Reading]:
     def check(bench: Bench) -> Reading:
         require(bench.guest.run(f"ls {DEVICES}").code != 0, f"{DEVICES} is there without a recipe")
         return [_check(bench, way, DEVICES, recipe)
-                for way in ways for recipe in (TEMPORARY, OVERLAY)][-1]
+                for way in ways for recipe in (_BY_PROGRAM, _BY_SCRIPT)][-1]
     return check

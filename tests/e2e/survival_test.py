@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+import os
+import random
 import signal
 import time
 import unittest
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from environment import MODEL_MAX_WATTS, environment
@@ -14,6 +17,8 @@ from lab.guest import Guest, domain_xml
 _ENERGY = "/sys/class/powercap/intel-rapl:0/energy_uj"
 _HOOK = "/etc/libvirt/hooks/qemu.d/50-vpowercap"
 _HOOK_SECONDS = 0.2
+#: How long servers are killed, some ten a second.
+_KILL_SECONDS = int(os.environ.get("VPOWERCAP_KILL_SECONDS", "15"))
 
 #: Reads for ever, 20 times a second; a failed read leaves a line that is no number.
 _READER = f"""
@@ -65,6 +70,21 @@ class SurvivalTest(unittest.TestCase):
         self.assertGreaterEqual(after, before)
         self.assertLessEqual(after - before, (away + 2) * MODEL_MAX_WATTS)
         self.assertGreater(values[-1] / 1e6, after)
+
+    def test_killed_servers_cost_a_guest_no_read(self) -> None:
+        """Descriptors that the guest keeps and files that it opens, while the server behind them changes."""
+        guest = self.lab.busy
+        with ThreadPoolExecutor() as pool:
+            storm = pool.submit(guest.run, f"read-storm --threads 4 --reads 100000000 --seconds {_KILL_SECONDS} "
+                                           "/sys/class/powercap", timeout=_KILL_SECONDS + 60)
+            kills = 0
+            while not storm.done():
+                kills += self.lab.host.run(["pkill", "-KILL", "-x", "vpowercap-fs"], check=False).returncode == 0
+                time.sleep(random.random() * 0.1)
+        result = storm.result()
+        print(f"{kills} servers killed; the guest: {result.out}", end="", flush=True)
+        self.assertEqual((result.code, result.err), (0, ""))
+        self.assertGreater(kills, _KILL_SECONDS)
 
     def test_a_lost_mount_heals_without_touching_the_vm(self) -> None:
         guest = self.lab.busy

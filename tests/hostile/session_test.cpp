@@ -75,7 +75,10 @@ class HostileSession : public ::testing::Test {
       const SystemClock clock;
       LedgerSource source(path_, clock, nullptr);
       // It ends by our closing the socket, which a /dev/fuse cannot do: an error.
-      ::_exit(serve(std::move(served), Filesystem(source), 2) ? 1 : served_to_the_end);
+      ::_exit(
+          serve(std::move(served), Journal::open(Journal::create(2)->get()).value(), Filesystem(source))
+              ? 1
+              : served_to_the_end);
     }
   }
   void TearDown() override {

@@ -25,7 +25,7 @@ COMMAND_PORT = 9999
 USER = "user"
 
 _HERE = Path(__file__).parent
-_MODULES = ("virtio_pci", "virtio_net", "virtio_blk", "fuse", "virtiofs")
+_MODULES = ("virtio_pci", "virtio_net", "virtio_blk", "fuse", "virtiofs", "overlay")
 _MERGED = ("bin", "sbin", "lib", "lib64")
 _UNWANTED = ("/usr/share/doc", "/usr/share/man", "/usr/share/locale")
 _PASSWD = f"root:x:0:0:root:/root:/bin/sh\n{USER}:x:1000:1000::/:/bin/sh\n"
@@ -51,13 +51,12 @@ class Program:
 
 def build_image(directory: Path, *, agent: Path | None = None, guest_mount: Path | None = None,
                 agent_arguments: str = "", extra: Sequence[Program] = (),
-                tree: Path | None = None, modules: Sequence[str] = (), cache: Path | None = None) -> Image:
+                tree: Path | None = None, cache: Path | None = None) -> Image:
     """Writes the initramfs into `directory` and says what to boot.
 
     `agent` and `guest_mount` are the built vpowercap-agent (run with `agent_arguments`) and
     vpowercap-guest; without them the guest has Debian's readers alone and mounts the tag by itself.
-    `tree` is the root of packages (see packages.fetch_tree) that the guest gets besides, `modules`
-    are kernel modules that it loads besides.
+    `tree` is the root of packages (see packages.fetch_tree) that the guest gets besides.
     """
     kernel_root = packages.fetch_kernel(cache)
     exporter = packages.fetch("prometheus-node-exporter", cache)
@@ -66,7 +65,7 @@ def build_image(directory: Path, *, agent: Path | None = None, guest_mount: Path
     progress("building the guests' initramfs")
     archive = Cpio()
     _base(archive, cache)
-    _modules(archive, kernel_root, (*_MODULES, *modules))
+    _modules(archive, kernel_root, _MODULES)
     programs = [
         Program(exporter / "usr/bin/prometheus-node-exporter", "/usr/bin/prometheus-node-exporter"),
         Program(utils / "usr/bin/powercap-info", "/usr/bin/powercap-info", [library]),
