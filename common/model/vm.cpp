@@ -40,7 +40,8 @@ std::optional<TopologyView> parse_topology_view(std::string_view text) {
 }
 
 std::uint32_t VmTopology::zones(TopologyView view, std::uint32_t host_packages) const {
-  const std::uint32_t wanted = view == TopologyView::guest  ? sockets
+  const auto plugged = plugged_sockets == 0 ? sockets : std::min(plugged_sockets, sockets);
+  const std::uint32_t wanted = view == TopologyView::guest  ? plugged
                                : view == TopologyView::host ? host_packages
                                                             : 1;
   return wanted == 0 || wanted > max_virtual_sockets ? 1 : wanted;

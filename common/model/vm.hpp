@@ -43,11 +43,13 @@ struct VmSettings {
 };
 
 /// CPU topology that the guest sees (libvirt: <vcpu>, <cpu><topology>).
-/// Without a <topology> libvirt and QEMU give each vCPU a socket of its own.
+/// Without a <topology> libvirt gives each vCPU a socket of its own.
 struct VmTopology {
   std::uint32_t vcpus = 1;    ///< most vCPUs the VM can have
   std::uint32_t sockets = 1;  ///< >= 1
   std::uint32_t current = 0;  ///< vCPUs plugged in now; 0: all
+  /// Sockets up to the last that has a vCPU plugged in: the guest has no package for those beyond. 0: all.
+  std::uint32_t plugged_sockets = 0;
 
   /// vCPUs the VM owns: those plugged in now.
   [[nodiscard]] std::uint32_t owned() const;

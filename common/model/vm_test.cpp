@@ -20,6 +20,13 @@ TEST(VmTopology, ViewDecidesTheZones) {
   EXPECT_EQ((VmTopology{128, 128}.zones(TopologyView::guest, 1)), 1u);
 }
 
+TEST(VmTopology, HasNoZoneBeyondTheLastSocketWithAVcpu) {
+  const VmTopology part{.vcpus = 4, .sockets = 4, .current = 2, .plugged_sockets = 2};
+  EXPECT_EQ(part.zones(TopologyView::guest, 1), 2u);
+  EXPECT_EQ(part.zones(TopologyView::host, 1), 1u);
+  EXPECT_EQ(part.socket_of(3), 3u) << "hot-plug moves no vCPU to another socket";
+}
+
 TEST(IdlePolicy, RoundTripsItsNames) {
   for (const auto policy :
        {IdlePolicy::reserved, IdlePolicy::usage, IdlePolicy::equal, IdlePolicy::none})

@@ -6,6 +6,7 @@
 #include <array>
 #include <charconv>
 #include <cmath>
+#include <optional>
 #include <pugixml.hpp>
 
 #include "common/base/file.hpp"
@@ -36,6 +37,19 @@ Result<std::uint32_t> count(const std::string& what, std::string_view text) {
   return static_cast<std::uint32_t>(*number);
 }
 
+/// Number of the last vCPU that is plugged in.
+std::uint32_t last_plugged(pugi::xml_node domain, const VmTopology& topology) {
+  std::optional<std::uint32_t> last;
+  for (const auto vcpu : domain.child("vcpus").children("vcpu")) {
+    const auto number = parse_u64(vcpu.attribute("id").value());
+    if (!number || *number >= topology.vcpus ||
+        std::string_view(vcpu.attribute("enabled").value()) != "yes")
+      continue;
+    last = std::max(last.value_or(0), static_cast<std::uint32_t>(*number));
+  }
+  return last.value_or(topology.owned() - 1);  // without a list they are plugged in from the first on
+}
+
 Result<VmTopology> read_topology(pugi::xml_node domain) {
   VmTopology topology;
   if (const auto vcpu = domain.child("vcpu")) {
@@ -54,6 +68,7 @@ Result<VmTopology> read_topology(pugi::xml_node domain) {
     if (!number) return tl::unexpected(number.error());
     topology.sockets = std::min(*number, topology.vcpus);
   }
+  topology.plugged_sockets = topology.socket_of(last_plugged(domain, topology)) + 1;
   return topology;
 }
 

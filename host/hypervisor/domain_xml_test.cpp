@@ -59,6 +59,22 @@ TEST(DomainXml, AVmOwnsTheVcpusThatArePluggedInNow) {
             std::string::npos);
 }
 
+TEST(DomainXml, KnowsTheLastSocketWithAVcpu) {
+  const auto zones = [](const std::string& vcpus) {
+    const auto vm = parse_domain_xml(domain(vcpus), {});
+    return vm ? vm->topology.zones(TopologyView::guest, 1) : 0;
+  };
+  EXPECT_EQ(zones("<vcpu>4</vcpu>"), 4u);
+  EXPECT_EQ(zones("<vcpu current='2'>4</vcpu>"), 2u);
+  const std::string two_of_two = "<cpu><topology sockets='2' dies='1' cores='2' threads='1'/></cpu>";
+  EXPECT_EQ(zones("<vcpu current='2'>4</vcpu>" + two_of_two), 1u);
+  EXPECT_EQ(zones("<vcpu current='3'>4</vcpu>" + two_of_two), 2u);
+  const std::string last_alone =
+      "<vcpus><vcpu id='0' enabled='yes'/><vcpu id='1' enabled='no'/><vcpu id='2' enabled='no'/>"
+      "<vcpu id='3' enabled='yes'/><vcpu id='9' enabled='yes'/><vcpu id='x' enabled='yes'/></vcpus>";
+  EXPECT_EQ(zones("<vcpu current='2'>4</vcpu>" + last_alone), 4u);
+}
+
 TEST(DomainXml, NeverHasMoreSocketsThanVcpus) {
   const auto vm = parse_domain_xml(domain("<vcpu>2</vcpu><cpu><topology sockets='8'/></cpu>"), {});
   ASSERT_TRUE(vm);

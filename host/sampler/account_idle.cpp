@@ -63,7 +63,7 @@ std::vector<std::uint64_t> Account::reserved(const VmTick& vm, ZoneScope scope) 
   const auto record = vms_.find(vm.uuid);
   if (record == vms_.end()) return {};
   const auto here = spread_in(std::uint64_t{record->second.owned_vcpus} * 1000, scope);
-  const std::vector<std::uint64_t> even(std::max(1u, record->second.guest_sockets), 1);
+  const std::vector<std::uint64_t> even(std::max(1u, record->second.sockets), 1);
   return apportion(here, even);
 }
 

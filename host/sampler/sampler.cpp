@@ -60,7 +60,8 @@ Sampler::Sampler(SamplerOptions options, std::unique_ptr<EnergySource> source, L
                         .name = std::string(vm.name.view()),
                         .pid = vm.pid,
                         .pid_start_ticks = vm.pid_start_ticks};
-    known.topology = {vm.vcpus, vm.guest_sockets, vm.owned_vcpus};
+    known.topology = {vm.vcpus, vm.guest_sockets, vm.owned_vcpus,
+                      vm.topology == TopologyView::guest ? vm.sockets : 0};
     known.settings = settings_of(vm);
     account_.admit(known, last_tick_);
     resumed_.push_back({std::move(known), {vm.work_mark_ns, vm.work_source}});

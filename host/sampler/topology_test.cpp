@@ -193,5 +193,18 @@ TEST_F(TopologyOf, AnUnpluggedVcpuIsOwedForNoMoreThoughItCouldComeBack) {
   EXPECT_EQ(zone(0).idle_uj, 4 * watt);
 }
 
+TEST_F(TopologyOf, ASocketThatHasNoVcpuYetStaysAwayWhenADaemonTakesOver) {
+  list(TopologyView::guest, {.vcpus = 4, .sockets = 4, .current = 2, .plugged_sockets = 2});
+  tick(5, 5);
+  EXPECT_EQ(record().sockets, 2u);
+  make_sampler();
+  tick(5 + 10 * watt, 5 + 10 * watt);
+  EXPECT_EQ(record().sockets, 2u);
+  EXPECT_EQ(record().guest_sockets, 4u);
+  list(TopologyView::guest, {.vcpus = 4, .sockets = 4, .current = 3, .plugged_sockets = 3});
+  tick(5 + 10 * watt, 5 + 10 * watt);
+  EXPECT_EQ(record().sockets, 3u);
+}
+
 }  // namespace
 }  // namespace vpowercap

@@ -30,6 +30,7 @@ MODEL_MAX_WATTS = 60.0
 _PROGRAMS = {"tests/hostile/attack": "/usr/bin/attack",
              "tests/tree/read_storm": "/usr/bin/read-storm",
              "tests/tree/kept_and_fresh": "/usr/bin/kept-and-fresh",
+             "tests/tree/tree_view": "/usr/bin/tree-view",
              "tests/agents/ways_of_reading": "/usr/bin/ways-of-reading"}
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import time
 import unittest
 
 from environment import environment
@@ -31,6 +32,13 @@ def samples(guest: Guest) -> dict[str, list[Energies]]:
 
 class SocketsTest(unittest.TestCase):
     """A share's zones against the guest's own physical_package_id."""
+
+    def wait_for_zones(self, guest: Guest, count: int) -> None:
+        """The daemon asks libvirt for all definitions every 10 s."""
+        deadline = time.monotonic() + 60
+        while len(guest.check(f"ls -d {_TREE}/intel-rapl:*").split()) != count:
+            self.assertLess(time.monotonic(), deadline, f"waited for {count} zones")
+            time.sleep(0.2)
 
     def assert_a_zone_for_each_socket(self, guest: Guest, sockets: int) -> None:
         ids = {int(number) for number in guest.check(_IDS).split()}
@@ -61,6 +69,18 @@ class SocketsTest(unittest.TestCase):
                 guest.wait_ready()
                 lab.stack.wait_for_vm(guest.spec.uuid)
                 self.assert_a_zone_for_each_socket(guest, sockets)
+
+    def test_a_socket_without_a_vcpu_has_no_zone_until_one_is_plugged_in(self) -> None:
+        lab = environment()
+        guest = lab.create("plugged", sockets=4, says_topology=False, plugged=2)
+        self.addCleanup(guest.destroy)
+        guest.wait_ready()
+        lab.stack.wait_for_vm(guest.spec.uuid)
+        self.assert_a_zone_for_each_socket(guest, 2)
+        lab.host.virsh("setvcpus", guest.spec.uuid, "3", "--live")
+        self.wait_for_zones(guest, 3)
+        guest.check("echo 1 >/sys/devices/system/cpu/cpu2/online")
+        self.assert_a_zone_for_each_socket(guest, 3)
 
 
 if __name__ == "__main__":

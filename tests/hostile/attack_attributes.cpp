@@ -88,7 +88,8 @@ void extended(Attack& attack) {
 }
 
 void by_handle(Attack& attack) {
-  alignas(file_handle) std::array<char, sizeof(file_handle) + MAX_HANDLE_SZ> room{};
+  // More than handles may have, to ask for more.
+  alignas(file_handle) std::array<char, sizeof(file_handle) + 256> room{};
   auto* const handle = new (room.data()) file_handle;
   handle->handle_bytes = static_cast<unsigned>(attack.chance(3) ? attack.below(200) : MAX_HANDLE_SZ);
   int mount = 0;

@@ -32,6 +32,7 @@ class GuestSpec:
     sockets: int = 1
     cores: int = 1               #: of each socket
     says_topology: bool = True   #: else sockets * cores vCPUs, and the rest is left to libvirt
+    plugged: int | None = None   #: of its vCPUs, those that are there from the start; None: all
     accelerator: str = "qemu"    #: libvirt's domain type: kvm or qemu (TCG)
     share: str | None = None     #: source of the share; by default /run/vpowercap/share/UUID
     cache: str = "none"          #: cache mode of its virtiofsd: none or always
@@ -66,6 +67,7 @@ def domain_xml(spec: GuestSpec) -> str:
       <target dir='vpowercap'/>
     </filesystem>"""
     topology = f"<topology sockets='{spec.sockets}' dies='1' cores='{spec.cores}' threads='1'/>"
+    plugged = f" current='{spec.plugged}'" if spec.plugged else ""
     forwards = "".join(f",hostfwd=tcp:127.0.0.1:{spec.port + number}-:{port}"
                        for number, port in enumerate(_GUEST_PORTS))
     command_line = f"console=ttyS0 quiet panic=-1 vpowercap.load={spec.load}"
@@ -75,7 +77,7 @@ def domain_xml(spec: GuestSpec) -> str:
   <uuid>{spec.uuid}</uuid>
   <memory unit='MiB'>{spec.memory_mib}</memory>
   <memoryBacking><source type='memfd'/><access mode='shared'/></memoryBacking>
-  <vcpu>{spec.sockets * spec.cores}</vcpu>
+  <vcpu{plugged}>{spec.sockets * spec.cores}</vcpu>
   <iothreads>{spec.iothreads}</iothreads>
   <os>
     <type arch='x86_64' machine='q35'>hvm</type>

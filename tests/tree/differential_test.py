@@ -25,13 +25,19 @@ def recorded(machine: str) -> dict[str, dict[str, str]]:
         if line.startswith("#"):
             continue
         path, kind, mode, size, *rest = line.split(" ", 4)
-        items = {"type": kind, "mode": mode, "size": size, "owner": "0:0", "blocks": "0"}
+        # sysfs answers statx with what stat has, no more.
+        items = {"type": kind, "mode": mode, "size": size, "owner": "0:0", "blocks": "0", "statx mask": "7ff",
+                 "statx size": size, "statx blocks": "0", "statx links": "1"}
         text = rest[0] if rest else ""
         if kind == "link":
             items["target"] = text
         if kind == "file":
             items |= {"links": "1", "content": text}
         listing[path] = items
+    for path, items in listing.items():
+        if items["type"] == "dir":  # kernfs: two, and one for each directory in it
+            items["statx links"] = str(2 + sum(below["type"] == "dir" and name.rpartition("/")[0] == path
+                                               for name, below in listing.items()))
     return listing
 
 
