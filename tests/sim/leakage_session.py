@@ -19,7 +19,7 @@ SETTINGS = (Setting(1, 0), Setting(1, 60), Setting(3, 0), Setting(3, 60))
 #: Lengths of symbols to try, in grids. Those that the time allows fewer than _FEWEST of are left out: chance
 #: could not be told from bits.
 _SYMBOLS = (1, 2, 4, 8)
-_FEWEST = 30
+_FEWEST = 20
 #: The correlation's wave: the neighbour works for two grids and rests for two, as in the simulator.
 _HALF_WAVE = 2
 #: Time constants that the slow price gets before it is measured.
