@@ -35,7 +35,8 @@ class LeakageTest(unittest.TestCase):
         plain = self.wave()
         self.assertLess(plain["correlation"], -plain["chance"])
         self.blind()
-        self.assertLess(abs(self.wave()["correlation"]), abs(plain["correlation"]))
+        # Not the correlation: of a counter without noise the least influence has a strong one.
+        self.assertLess(abs(self.wave()["swing_w"]), abs(plain["swing_w"]) / 2)
 
     def test_in_the_long_run_a_blind_counter_has_all_that_was_charged(self) -> None:
         self.wait_for("nothing owed", self.owes_nothing)

@@ -68,7 +68,7 @@ def measure(lab: Neighbours, setting: Setting, seconds: float) -> dict[str, Any]
         others.append(sent.others)
     last = lab.ledger()
     return {"grid": setting.grid, "neighbour_blind": setting.neighbour_blind,
-            "correlation": figures["correlation"], "chance": figures["chance"],
+            "correlation": figures["correlation"], "swing_watts": figures["swing_w"], "chance": figures["chance"],
             "lag_seconds": figures["lag_s"], "steps": figures["steps"],
             "bits_per_second": best[0], "symbol_seconds": best[1],
             "ledger_joules": last["joules"] - first["joules"],
@@ -85,19 +85,20 @@ def run(directory: Path, seconds: float) -> list[dict[str, Any]]:
         for setting in SETTINGS:
             results.append(measure(lab, setting, seconds))
             found = results[-1]
-            progress(f"correlation {found['correlation']:+.2f} (chance {found['chance']:.2f}), "
-                     f"{found['bits_per_second']:.3f} bits/s, others took {found['other_cpus']:.2f} CPUs")
+            progress(f"swing {found['swing_watts']:+.2f} W, correlation {found['correlation']:+.2f} "
+                     f"(chance {found['chance']:.2f}), {found['bits_per_second']:.3f} bits/s, "
+                     f"others took {found['other_cpus']:.2f} CPUs")
         return results
 
 
 def table(results: list[dict[str, Any]]) -> str:
     """One row for each setting."""
-    rows = [["grid", "neighbour-blind", "correlation", "by chance", "lag", "bits per second", "by symbols of",
-             "counter / ledger", "other CPU load"]]
+    rows = [["grid", "neighbour-blind", "swing", "correlation", "by chance", "lag", "bits per second",
+             "by symbols of", "counter / ledger", "other CPU load"]]
     for row in results:
         blind = f"{row['neighbour_blind']} s" if row["neighbour_blind"] else "0 (off)"
-        rows.append([f"{row['grid']} s", blind, f"{row['correlation']:+.2f}", f"{row['chance']:.2f}",
-                     f"{row['lag_seconds']:+.2f} s",
+        rows.append([f"{row['grid']} s", blind, f"{row['swing_watts']:+.2f} W", f"{row['correlation']:+.2f}",
+                     f"{row['chance']:.2f}", f"{row['lag_seconds']:+.2f} s",
                      f"{row['bits_per_second']:.2f}" if row["bits_per_second"] else "none found",
                      f"{row['symbol_seconds']:.0f} s" if row["symbol_seconds"] else "-",
                      f"{row['counter_joules']:.0f} J / {row['ledger_joules']:.0f} J",

@@ -31,6 +31,7 @@ int main() {
   const auto found = vpowercap::sim::likeness(recording);
   const nlohmann::json figures{{"correlation", found.correlation},
                                {"lag_s", found.lag_s},
+                               {"swing_w", found.swing_w},
                                {"chance", found.chance},
                                {"steps", found.steps},
                                {"bits_per_symbol", vpowercap::sim::bits_per_symbol(recording)}};

@@ -84,7 +84,14 @@ class Worked {
 struct Best {
   double correlation = 0;
   double lag_s = 0;
+  double swing_w = 0;
 };
+
+double deviation(const std::vector<double>& values) {
+  double n = 0, sum = 0, squares = 0;
+  for (const auto value : values) n += 1, sum += value, squares += value * value;
+  return n > 0 ? std::sqrt(std::max(0.0, squares / n - sum / n * (sum / n))) : 0;
+}
 
 Best best(const Recording& recording, const std::vector<bool>& sent, const std::vector<Step>& steps,
           const std::vector<double>& watts) {
@@ -96,7 +103,8 @@ Best best(const Recording& recording, const std::vector<bool>& sent, const std::
       loads[i] = (worked.until(steps[i].to_s - lag) - worked.until(steps[i].from_s - lag)) /
                  (steps[i].to_s - steps[i].from_s);
     const auto now = correlation(loads, watts);
-    if (std::abs(now) > std::abs(found.correlation)) found = {now, lag};
+    if (std::abs(now) > std::abs(found.correlation))
+      found = {now, lag, now * deviation(watts) / deviation(loads)};
   }
   return found;
 }
@@ -137,7 +145,7 @@ Likeness likeness(const Recording& recording) {
     by_chance.push_back(std::abs(best(recording, sent, steps, watts).correlation));
   }
   std::sort(by_chance.begin(), by_chance.end());
-  return {found.correlation, found.lag_s, by_chance[shuffles * 99 / 100], steps.size()};
+  return {found.correlation, found.lag_s, found.swing_w, by_chance[shuffles * 99 / 100], steps.size()};
 }
 
 double bits_per_symbol(const Recording& recording) {

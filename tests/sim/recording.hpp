@@ -27,6 +27,8 @@ struct Recording {
 struct Likeness {
   double correlation = 0;
   double lag_s = 0;
+  double swing_w =
+      0;  ///< by what the receiver's power differs when the sender works, there; by regression
   double chance =
       0;  ///< |correlation| that one of 100 shuffles of the symbols exceeds, likewise at its best lag
   std::size_t steps = 0;

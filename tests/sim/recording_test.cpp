@@ -39,6 +39,7 @@ TEST(Recording, ACheaperPriceWhileTheNeighbourWorksIsANegativeCorrelationAtItsLa
   const auto found = likeness(recorded(random_bits(60), 19, 23));
   EXPECT_LT(found.correlation, -0.95);
   EXPECT_NEAR(found.lag_s, 0.25, 0.3);
+  EXPECT_NEAR(found.swing_w, -4, 0.2);
   EXPECT_GT(likeness(recorded(random_bits(60), 23, 19)).correlation, 0.95);
 }
 
