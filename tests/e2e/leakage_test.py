@@ -14,10 +14,10 @@ from lab.power_curve import STATIC_WATTS, turbo_curve
 from sim.leakage_guests import Neighbours, Setting, random_bits, square_wave
 
 _HALF_WAVE_SECONDS = 2
-_HALF_WAVES = 20
+_HALF_WAVES = 30
 _BLIND_SECONDS = 60
 #: Other work on the machine changes the price as the neighbour does. With more of it nothing can be asked.
-_QUIET_CPUS = 0.4
+_QUIET_CPUS = 0.3
 _TRIES = 3
 _QUANTUM_JOULES = 0.001
 
