@@ -10,6 +10,8 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
+from lab.power_curve import PowerCurve, Utilisation, busy_ticks
+
 #: Zone directory, its name and its power. Core, uncore and dram, so that every domain reaches a guest.
 ZONES = (("intel-rapl:0", "package-0", 40.0), ("intel-rapl:0:0", "core", 20.0),
          ("intel-rapl:0:1", "uncore", 5.0), ("intel-rapl:0:2", "dram", 6.0))
@@ -18,14 +20,17 @@ ZONES = (("intel-rapl:0", "package-0", 40.0), ("intel-rapl:0:0", "core", 20.0),
 _FIRST_MICROJOULES = 100_000_000_000
 _MAX_RANGE = 262_143_328_850
 _STEP_SECONDS = 0.02
+#: Utilisation is that of the past tenth of a second.
+_READINGS = 6
 
 
 class FakeRapl:
-    """Counters of constant power below `root`/class/powercap, from `with` to its end. CPUs are the
-    machine's own."""
+    """Counters below `root`/class/powercap, from `with` to its end. CPUs are the machine's own. Power is
+    constant; with `package_power`, the package's depends on how many CPUs are at work."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, package_power: PowerCurve | None = None) -> None:
         self.root = root
+        self._package_power = package_power
         self._end = threading.Event()
         self._resources = ExitStack()
 
@@ -51,11 +56,19 @@ class FakeRapl:
         self._resources.close()
 
     def _draw(self, counters: list[tuple[int, float]]) -> None:
-        start = time.monotonic()
+        joules = [0.0] * len(counters)
+        utilisation = Utilisation(_READINGS)
+        last = time.monotonic()
         while not self._end.wait(_STEP_SECONDS):
-            passed = time.monotonic() - start
-            for counter, watts in counters:
-                os.pwrite(counter, b"%d\n" % (_FIRST_MICROJOULES + int(passed * watts * 1e6)), 0)
+            now = time.monotonic()
+            powers = [watts for _, watts in counters]
+            if self._package_power:
+                busy = busy_ticks(Path("/proc/stat").read_text())
+                powers[0] = self._package_power(utilisation.add(now, busy))
+            for at, (counter, _) in enumerate(counters):
+                joules[at] += (now - last) * powers[at]
+                os.pwrite(counter, b"%d\n" % (_FIRST_MICROJOULES + int(joules[at] * 1e6)), 0)
+            last = now
 
 
 def intel_cpuinfo(path: Path) -> Path:

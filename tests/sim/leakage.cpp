@@ -2,12 +2,12 @@
 // How many bits a VM can pass to its neighbour's energy counter: a sender that works or does not, a
 // receiver that always works and reads its own counter. Prints JSON.
 #include <algorithm>
-#include <cmath>
 #include <iostream>
 #include <nlohmann/json.hpp>
 #include <set>
 
 #include "host/sampler/account.hpp"
+#include "tests/sim/decoder.hpp"
 #include "tests/sim/power_model.hpp"
 #include "tests/sim/random.hpp"
 
@@ -98,34 +98,6 @@ class Package {
   double host_load_ = 0.2;
 };
 
-/// Bits per symbol of a binary symmetric channel with this rate of errors.
-double capacity(double errors) {
-  const auto e = std::min(errors, 1 - errors);
-  return e <= 0 ? 1 : 1 + e * std::log2(e) + (1 - e) * std::log2(1 - e);
-}
-
-/// The best a threshold can do: trained on the first half of the symbols, counted on the second.
-double bits_per_symbol(const std::vector<double>& seen, const std::vector<bool>& sent) {
-  const auto half = seen.size() / 2;
-  const auto errors = [&](double threshold, bool inverted, std::size_t from, std::size_t to) {
-    std::size_t wrong = 0;
-    for (auto i = from; i < to; ++i) wrong += ((seen[i] > threshold) != inverted) != sent[i];
-    return static_cast<double>(wrong) / static_cast<double>(to - from);
-  };
-  std::vector<double> sorted(seen.begin(), seen.begin() + static_cast<std::ptrdiff_t>(half));
-  std::sort(sorted.begin(), sorted.end());
-  double best = 2;
-  double threshold = 0;
-  bool inverted = false;
-  for (std::size_t i = 0; i < sorted.size(); i += std::max<std::size_t>(1, sorted.size() / 100))
-    for (const bool way : {false, true})
-      if (const auto now = errors(sorted[i], way, 0, half); now < best)
-        best = now, threshold = sorted[i], inverted = way;
-  const auto found = errors(threshold, inverted, half, seen.size());
-  // 300 symbols by chance alone look like some thousandths of a bit: that is nothing.
-  return std::abs(found - 0.5) < 0.09 ? 0 : capacity(found);
-}
-
 struct Channel {
   double bits_per_s = 0;
   std::uint64_t symbol_s = 0;  ///< that gave it
@@ -138,8 +110,7 @@ std::set<std::uint64_t> symbol_lengths(std::uint64_t grid) {
   return lengths;
 }
 
-/// The best over the length of symbols, and over what the receiver looks at: the counter's steps, and
-/// how they differ from the steps before.
+/// The best over the length of symbols.
 Channel channel(const VmSettings& settings) {
   const auto grid = settings.grid_ns / 1'000'000'000;
   Channel best;
@@ -149,23 +120,15 @@ Channel channel(const VmSettings& settings) {
     for (std::uint64_t i = 0; i < 4000; ++i) package.tick(bits.unit() < 0.5);
     std::vector<bool> sent;
     std::vector<double> steps;
-    std::vector<double> changes;
     double last = package.counter_j();
-    double last_step = 0;
     for (int i = 0; i < 600; ++i) {
       sent.push_back(bits.unit() < 0.5);
       for (std::uint64_t t = 0; t < symbol; ++t) package.tick(sent.back());
       const auto now = package.counter_j();
       steps.push_back(now - last);
-      changes.push_back(steps.back() - last_step);
-      last_step = steps.back();
       last = now;
     }
-    // What a slow price shows, it shows one symbol late as well.
-    std::vector<bool> before(sent.begin(), sent.end() - 1);
-    const std::vector<double> later(changes.begin() + 1, changes.end());
-    const auto most = std::max(
-        {bits_per_symbol(steps, sent), bits_per_symbol(changes, sent), bits_per_symbol(later, before)});
+    const auto most = sim::most_bits_per_symbol(steps, sent);
     const auto rate = most / static_cast<double>(symbol);
     if (rate > best.bits_per_s) best = {rate, symbol};
   }
@@ -179,7 +142,8 @@ double correlation(const VmSettings& settings) {
   const auto sends = [grid](std::uint64_t second) { return second / (2 * grid) % 2 == 1; };
   std::uint64_t second = 0;
   for (; second < 4800; ++second) package.tick(sends(second));
-  double n = 0, x = 0, y = 0, xx = 0, yy = 0, xy = 0;
+  std::vector<double> loads;
+  std::vector<double> steps;
   double last = package.counter_j();
   for (int i = 0; i < 600; ++i) {
     double load = 0;
@@ -187,12 +151,11 @@ double correlation(const VmSettings& settings) {
       load += sends(second) ? 1 : 0;
       package.tick(sends(second));
     }
-    const auto step = package.counter_j() - last;
+    loads.push_back(load);
+    steps.push_back(package.counter_j() - last);
     last = package.counter_j();
-    n += 1, x += load, y += step, xx += load * load, yy += step * step, xy += load * step;
   }
-  const auto spread = (n * xx - x * x) * (n * yy - y * y);
-  return spread > 0 ? (n * xy - x * y) / std::sqrt(spread) : 0;
+  return sim::correlation(loads, steps);
 }
 
 }  // namespace
