@@ -37,8 +37,8 @@ Result<Session> open_session(UniqueFd fuse_fd, SessionData& data) {
   return session;
 }
 
-/// Waits for a request. False once the file system is unmounted, or when there was none after all
-/// (then the slot is not occupied); an error code where reading fails for another reason.
+/// Waits for a request; when there was none after all the slot is not occupied. False once the file
+/// system is unmounted, an error where reading fails for another reason.
 Result<bool> receive(fuse_session* session, const RequestSlot& slot) {
   const auto size = ::read(fuse_session_fd(session), slot.buffer().data(), RequestSlot::buffer_size);
   if (size < 0) {
