@@ -13,6 +13,15 @@ _SHARE = "/sys/class/powercap"
 _ENERGY = f"{_SHARE}/intel-rapl:0/energy_uj"
 _FSTAB = f"vpowercap {_SHARE} virtiofs ro,nosuid,nodev,noexec,nofail 0 0"
 _BOOT_SECONDS = 300  # two emulated systems at a time
+#: The drop-in of docs/agents.md, in a unit that looks as Scaphandre's does before it starts.
+_DROP_IN_UNIT = """
+[Service]
+Type=oneshot
+TemporaryFileSystem=/sys/devices/virtual:ro
+BindReadOnlyPaths=/sys/class/powercap:/sys/devices/virtual/powercap
+ExecStart=/bin/sh -c 'find /sys/devices/virtual/powercap -name energy_uj -exec cat {} +'
+StandardOutput=truncate:/run/drop-in.out
+"""
 
 
 class SystemTest(unittest.TestCase):
@@ -74,6 +83,16 @@ class SystemTest(unittest.TestCase):
             self.assertEqual(self.bare.check(f"ls {_SHARE}"), "")
             wait_for("the unit's end", lambda: self.state(self.bare) == "inactive")
         self.wait_for_boot(self.bare)
+
+    def test_the_drop_in_shows_a_unit_the_share_and_leaves_udev_its_devices(self) -> None:
+        before = self.energy(self.wired)
+        self.wired.check(f"cat >/run/systemd/system/drop-in.service <<'END'{_DROP_IN_UNIT}END\n"
+                         "systemctl daemon-reload; systemctl start drop-in")
+        seen = int(self.wired.check("cat /run/drop-in.out"))
+        self.assertLessEqual(before, seen)
+        self.assertLessEqual(seen, self.energy(self.wired))
+        self.assertNotEqual(self.wired.run("ls /sys/devices/virtual/powercap/intel-rapl").code, 0)
+        self.assertIn("DEVPATH=/devices/virtual/net/lo", self.wired.check("udevadm info -p /class/net/lo -q property"))
 
     def wait_for_boot(self, guest: Guest) -> None:
         """Waits until systemd has no job left; no unit may have failed."""
