@@ -25,14 +25,14 @@ from ledger_span import MAX_WATTS, Reading, Span
 _MEBIBYTES = 32
 
 
-def _groups() -> list[Path]:
+def groups_of_vms() -> list[Path]:
     """Where libvirt puts the control groups of all VMs."""
     return [*Path("/sys/fs/cgroup").glob("machine"), *Path("/sys/fs/cgroup").glob("*/machine")]
 
 
-def _remove_groups(kept: set[Path]) -> None:
+def remove_groups(kept: set[Path]) -> None:
     """Removes those that were not there before, unless something is in them."""
-    for group in set(_groups()) - kept:
+    for group in set(groups_of_vms()) - kept:
         try:
             group.rmdir()
         except OSError:
@@ -53,7 +53,7 @@ class HelpedHost:
         self._resources = resources
         self._tick = tick
         if groups:
-            resources.callback(_remove_groups, set(_groups()))
+            resources.callback(remove_groups, set(groups_of_vms()))
         self.host = resources.enter_context(PrivateHost(
             hook=hook_text(build), cgroup_controllers=("cpu", "cpuacct") if groups else ()))
         self.stack = Stack(self.host, build, [

@@ -15,6 +15,10 @@ class Cpio:
         self._parts: list[bytes] = []
         self._paths: set[str] = set()
 
+    def has(self, path: str) -> bool:
+        """Whether something was added at a path."""
+        return path.strip("/") in self._paths
+
     def directory(self, path: str, mode: int = 0o755) -> None:
         """Adds a directory and its parents; nothing when it is there."""
         self._add(path, stat.S_IFDIR | mode, b"")

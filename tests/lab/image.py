@@ -77,12 +77,12 @@ def build_image(directory: Path, *, agent: Path | None = None, guest_mount: Path
     if guest_mount:
         programs.append(Program(guest_mount, "/usr/sbin/vpowercap-guest"))
     for program in programs:
-        _program(archive, program)
+        add_program(archive, program)
     if tree:
-        _tree(archive, tree)
+        add_tree(archive, tree)
     initrd = directory / "initrd.gz"
     archive.write(initrd, compress=tree is None)
-    return Image(_only(kernel_root.glob("boot/vmlinuz-*"), "kernel"), initrd)
+    return Image(only(kernel_root.glob("boot/vmlinuz-*"), "kernel"), initrd)
 
 
 def _base(archive: Cpio, cache: Path | None) -> None:
@@ -92,14 +92,20 @@ def _base(archive: Cpio, cache: Path | None) -> None:
     archive.character_device("/dev/null", 1, 3)
     archive.file("/etc/passwd", _PASSWD.encode())
     archive.file("/etc/group", _GROUP.encode())
+    archive.copy("/init", _HERE / "guest_init.sh")
+    add_busybox(archive, cache, "/bin")
+
+
+def add_busybox(archive: Cpio, cache: Path | None, directory: str) -> None:
+    """busybox, a link for each of its commands that is not there yet, and the laboratory's own scripts."""
+    archive.copy(f"{directory}/load", _HERE / "guest_load.sh")
+    archive.copy(f"{directory}/run-command", _HERE / "guest_run.sh")
     busybox = _busybox(cache)
-    archive.copy("/bin/busybox", busybox)
+    archive.copy(f"{directory}/busybox", busybox)
     names = subprocess.run([busybox, "--list"], check=True, text=True, stdout=subprocess.PIPE)
     for name in names.stdout.split():
-        archive.link(f"/bin/{name}", "busybox")
-    archive.copy("/init", _HERE / "guest_init.sh")
-    archive.copy("/bin/load", _HERE / "guest_load.sh")
-    archive.copy("/bin/run-command", _HERE / "guest_run.sh")
+        if not archive.has(f"/usr/sbin/{name}"):
+            archive.link(f"{directory}/{name}", "busybox")
 
 
 def _busybox(cache: Path | None) -> Path:
@@ -110,12 +116,12 @@ def _busybox(cache: Path | None) -> Path:
     return packages.fetch("busybox-static", cache) / "bin/busybox"
 
 
-def _tree(archive: Cpio, root: Path) -> None:
-    """The files of unpacked packages, without documentation and translations. What is in the archive
-    already stays; /lib and its like are below /usr, as on an installed system."""
+def add_tree(archive: Cpio, root: Path, unwanted: Sequence[str] = ()) -> None:
+    """The files of unpacked packages, without documentation, translations and `unwanted` paths. What is in
+    the archive already stays; /lib and its like are below /usr, as on an installed system."""
     for directory, below, names in os.walk(root):
         place = PurePosixPath("/", Path(directory).relative_to(root))
-        below[:] = [name for name in below if f"{place / name}" not in _UNWANTED]
+        below[:] = [name for name in below if f"{place / name}" not in (*_UNWANTED, *unwanted)]
         merged = PurePosixPath("/usr", *place.parts[1:]) if place.parts[1:2] and \
             place.parts[1] in _MERGED else place
         for name in (*names, *below):
@@ -130,32 +136,39 @@ def _tree(archive: Cpio, root: Path) -> None:
 
 def _modules(archive: Cpio, root: Path, wanted: Sequence[str]) -> None:
     """The kernel's modules, and the file that names them so that each comes after what it needs."""
+    files = kernel_modules(root, wanted)
+    for path in files:
+        archive.copy(f"/lib/modules/{_module_name(path.name)}", path, 0o644)
+    archive.file("/lib/modules/order", "".join(f"{_module_name(path.name)}\n" for path in files).encode())
+
+
+def kernel_modules(root: Path, wanted: Sequence[str]) -> list[Path]:
+    """The files of modules and of what they need, each after what it needs. Errors: LabError."""
     files = {_module_name(path.stem): path for path in root.glob("lib/modules/**/*.ko")}
-    order: list[str] = []
+    order: list[Path] = []
 
     def add(name: str) -> None:
-        if name in order:
-            return
         if name not in files:
             raise LabError(f"the guest's kernel has no module {name}")
+        if files[name] in order:
+            return
         found = re.search(rb"\0depends=([^\0]*)", files[name].read_bytes())
         for need in (found.group(1).decode() if found else "").split(","):
             if need:
                 add(_module_name(need))
-        order.append(name)
+        order.append(files[name])
 
     for name in wanted:
         add(name)
-    for name in order:
-        archive.copy(f"/lib/modules/{name}.ko", files[name], 0o644)
-    archive.file("/lib/modules/order", "".join(f"{name}.ko\n" for name in order).encode())
+    return order
 
 
 def _module_name(name: str) -> str:
     return name.replace("-", "_")
 
 
-def _program(archive: Cpio, program: Program) -> None:
+def add_program(archive: Cpio, program: Program) -> None:
+    """A program and the libraries it is linked to. Errors: LabError."""
     if not program.source.is_file():
         raise LabError(f"{program.source} is missing: build it first")
     archive.copy(program.target, program.source)
@@ -183,7 +196,8 @@ def _libraries(program: Path, directories: Sequence[Path] = ()) -> dict[str, Pat
     return result
 
 
-def _only(paths: Iterable[Path], what: str) -> Path:
+def only(paths: Iterable[Path], what: str) -> Path:
+    """The one of `paths`. Errors: LabError."""
     found = list(paths)
     if len(found) != 1:
         raise LabError(f"expected one {what} in the package, found {len(found)}")
