@@ -35,8 +35,9 @@ class LeakageTest(unittest.TestCase):
         plain = self.wave()
         self.assertLess(plain["correlation"], -plain["chance"])
         self.blind()
-        # Not the correlation: of a counter without noise the least influence has a strong one.
-        self.assertLess(abs(self.wave()["swing_w"]), abs(plain["swing_w"]) / 2)
+        # Not the correlation: of a counter without noise the least influence has a strong one. What
+        # the sender's work takes of the receiver's own speed stays, price or not.
+        self.assertLess(abs(self.wave()["swing_w"]), 0.75 * abs(plain["swing_w"]))
 
     def test_in_the_long_run_a_blind_counter_has_all_that_was_charged(self) -> None:
         self.wait_for("nothing owed", self.owes_nothing)

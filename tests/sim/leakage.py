@@ -58,7 +58,7 @@ def arguments() -> argparse.Namespace:
                                      "with two real guests on one made-up package (needs root).")
     parser.add_argument("--guests", action="store_true", help="with real guests instead of the simulator")
     parser.add_argument("--seconds", type=float, metavar="N", default=240,
-                        help="with --guests: of each of some dozen transmissions, 60 to 3600 [%(default)s]")
+                        help="with --guests: of each of some 20 transmissions, 60 to 3600 [%(default)s]")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--write-docs", action="store_true", help="renew the table in docs/leakage.md")
     parser.add_argument("--check-docs", action="store_true",
