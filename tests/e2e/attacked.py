@@ -17,7 +17,7 @@ _READ_SECONDS = 10
 _MOST_GROWTH_KIB = 8192
 
 #: Counts reads until time is up: reads, and those that failed or fell. A read takes the file whole:
-#: the shell's own `read` takes single bytes, and the value may change between two of them.
+#: the shell's own `read` takes single bytes, each a request of its own.
 _READER = r"""
 rm -f /tmp/read.stop
 (sleep @seconds@; touch /tmp/read.stop) >/dev/null 2>&1 &
