@@ -54,11 +54,11 @@ class Host:
                 str(self.root / "state"), *extra]
 
     def start(self) -> None:
-        before = self.log().count("ledger")
+        before = self.tick()
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(self.arguments(*self.extra), stderr=log, stdout=log)
-        self.wait_for(lambda: self.log().count("ledger") > before, "the daemon to start")
-        self.wait_for(lambda: self.list().returncode == 0, "the ledger")
+        # What is counted before it is from the first reading on, not from when the ledger is there.
+        self.wait_for(lambda: self.tick() > before, "the first tick")
 
     def stop(self, how: int = signal.SIGTERM) -> int:
         self.process.send_signal(how)
@@ -68,6 +68,10 @@ class Host:
         return subprocess.run([COMMAND, "--run-dir", str(self.run_dir), "--json", "list"], capture_output=True,
                               text=True, check=False)
 
+    def tick(self) -> int:
+        found = self.list()
+        return json.loads(found.stdout)["tick"] if found.returncode == 0 else 0
+
     def joules(self) -> dict[str, float]:
         return {zone["id"]: zone["joules"] for zone in json.loads(self.list().stdout)["zones"]}
 
@@ -75,11 +79,13 @@ class Host:
         return self.log_path.read_text() if self.log_path.exists() else ""
 
     def advance(self, number: int, joules: float) -> None:
+        """Counts up without ever showing half a number, as a kernel does."""
         path = self.zone(number) / "energy_uj"
-        path.write_text(f"{int(path.read_text()) + int(joules * 1e6)}\n")
+        value = int(path.read_text()) + int(joules * 1e6)
+        with open(path, "r+b", buffering=0) as counter:
+            os.pwrite(counter.fileno(), b"%d\n" % value, 0)
 
     def keep_drawing(self, number: int, stop: threading.Event) -> None:
-        """Counts up without ever showing half a number, as a kernel does."""
         path = self.zone(number) / "energy_uj"
         value = 100_000_000
         path.write_text(f"{value}\n")
