@@ -10,6 +10,7 @@
 #include "common/options/options.hpp"
 #include "fuse-fs/session/privileges.hpp"
 #include "fuse-fs/session/serve.hpp"
+#include "fuse-fs/session/system_calls.hpp"
 
 namespace {
 
@@ -80,6 +81,8 @@ int body(int argc, const char* const* argv) {
     end_with_parent(static_cast<int>(options->number("parent", 1, 1 << 30)));
   for (const int signal : {SIGTERM, SIGINT}) std::signal(signal, leave);
   for (const int signal : {SIGHUP, SIGPIPE}) std::signal(signal, SIG_IGN);
+
+  restrict_system_calls();
 
   const SystemClock clock;
   LedgerSource ledger(path, clock, [](std::string_view trouble) {
