@@ -65,6 +65,9 @@ class Failover : public testing::MountProgram {
   void SetUp() override {
     MountProgram::SetUp();
     if (IsSkipped()) return;
+    own_ = std::getenv("VPOWERCAP_FS");
+    install(own_);
+    std::ranges::replace(command_, own_, dir_->path() + "/vpowercap-fs");
     command_.insert(command_.end(), {"--longest-delay", "0"});
     publish(known_vm, 1'000'000);
     start();
@@ -159,6 +162,13 @@ class Failover : public testing::MountProgram {
       run(body);
   }
 
+  /// From now on, servers are started from this program.
+  void install(const std::string& program) const {
+    const auto link = dir_->path() + "/vpowercap-fs";
+    std::filesystem::create_symlink(program, link + ".new");
+    std::filesystem::rename(link + ".new", link);
+  }
+
   /// The server now, waiting for one other than `before`.
   pid_t next_server(pid_t before) {
     const auto path = "/proc/" + std::to_string(helper_.pid()) + "/task/" +
@@ -199,6 +209,7 @@ class Failover : public testing::MountProgram {
     return fresh.st_dev;
   }
 
+  std::string own_;  ///< the server of this build
   std::string zone_;
   UniqueFd kept_;
   int entries_ = 0;
@@ -225,6 +236,30 @@ TEST_F(Failover, KilledServersCostNoRead) {
   std::cout << kills << " kills; a read begun at the kill took "
             << milliseconds_of(gaps[gaps.size() / 2]) << " ms in the median, "
             << milliseconds_of(gaps[gaps.size() * 99 / 100]) << " ms at p99\n";
+  expect_nothing_seen();
+}
+
+/// An upgrade and a downgrade, again and again: servers of two builds follow each other.
+TEST_F(Failover, TwoBuildsTakeTurns) {
+  const char* const other = std::getenv("VPOWERCAP_FS_OTHER");
+  if (other == nullptr)
+    GTEST_SKIP() << "VPOWERCAP_FS_OTHER names no server of another build (run by meson test)";
+  const auto turns = setting("VPOWERCAP_TURNS", 20);
+  std::mt19937_64 random(setting("VPOWERCAP_SEED", 1));
+  start_readers();
+  std::map<std::string, std::uint64_t> seen;
+  pid_t server = next_server(-1);
+  for (std::uint64_t turn = 0; turn < turns; ++turn) {
+    install(turn % 2 == 0 ? other : own_);
+    ASSERT_EQ(::kill(server, SIGKILL), 0);
+    server = next_server(server);
+    ++seen[std::filesystem::read_symlink("/proc/" + std::to_string(server) + "/exe")];
+    std::this_thread::sleep_for(microseconds(random() % 20'000));
+  }
+  time_of_a_read();
+  std::cout << turns << " changes between two builds\n";
+  EXPECT_EQ(seen[std::filesystem::canonical(other)], (turns + 1) / 2);
+  EXPECT_EQ(seen[std::filesystem::canonical(own_)], turns / 2);
   expect_nothing_seen();
 }
 

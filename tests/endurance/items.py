@@ -27,7 +27,8 @@ class Item:
     def environment(self, build: Path) -> dict[str, str]:
         """What the test is told, and where it finds the programs."""
         return {"VPOWERCAP_MOUNT": str(build / "fuse-fs/mount/vpowercap-mount"),
-                "VPOWERCAP_FS": str(build / "fuse-fs/session/vpowercap-fs"), **self.settings}
+                "VPOWERCAP_FS": str(build / "fuse-fs/session/vpowercap-fs"),
+                "VPOWERCAP_FS_OTHER": str(build / "fuse-fs/mount/vpowercap-fs-other"), **self.settings}
 
     def figures(self, output: str) -> list[str]:
         """The lines that say what was counted."""
@@ -66,6 +67,8 @@ _READS = r"\d+ reads|^failed \d"
 ITEMS = (
     Item("killed-servers", "10,000 SIGKILLs of vpowercap-fs, 0 to 10 ms after each start, under 6 readers",
          rf"kills;|{_READS}", _failover("KilledServersCostNoRead"), {"VPOWERCAP_KILLS": "10000"}),
+    Item("two-builds", "100 changes between the servers of two builds, under 6 readers",
+         rf"two builds|{_READS}", _failover("TwoBuildsTakeTurns"), {"VPOWERCAP_TURNS": "100"}),
     Item("hung-servers", "100 SIGSTOPs of vpowercap-fs, a watchdog of 1 s, under 6 readers",
          rf"servers stopped|{_READS}", _failover("HungServersCostNoRead"), {"VPOWERCAP_HANGS": "100"}),
     Item("killed-servers-guest", "1,000 SIGKILLs of vpowercap-fs or more, under 4 readers in a real guest",
