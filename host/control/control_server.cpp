@@ -24,8 +24,10 @@ struct Connection {
   std::uint64_t last_use = 0;  ///< order of accept and of frames: the smallest is dropped first
 };
 
-/// Only root may speak for libvirt; a test's own daemon also believes its own user.
-bool may_send_hooks(const ucred& peer) { return peer.uid == 0 || peer.uid == ::geteuid(); }
+/// Only root may speak for libvirt and change counters; a test's own daemon also believes its own user.
+bool may_command(const ucred& peer) { return peer.uid == 0 || peer.uid == ::geteuid(); }
+
+bool is_command(std::string_view kind) { return kind == "hook" || kind == "import-state"; }
 
 }  // namespace
 
@@ -111,11 +113,11 @@ bool ControlServer::State::handle(int fd, const ucred& peer, std::string_view pa
     problem(frame.error().code, "refused a message of " + who + ": " + frame.error().message);
     return false;
   }
-  if (frame->kind != "hook") return answer(fd, handlers.on_request(*frame));
-  if (!may_send_hooks(peer)) {
-    problem(EPERM, "refused a hook message of " + who + ": only root may send one");
+  if (is_command(frame->kind) && !may_command(peer)) {
+    problem(EPERM, "refused a message \"" + frame->kind + "\" of " + who + ": only root may send one");
     return false;
   }
+  if (frame->kind != "hook") return answer(fd, handlers.on_request(*frame));
   handlers.on_hook(*frame);
   return true;
 }

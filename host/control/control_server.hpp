@@ -18,7 +18,8 @@ class ControlServer {
     /// A hook message from root: fields phase, sub, uuid, name and, when it fits, xml. A hint, not a
     /// fact.
     std::function<void(const Frame&)> on_hook;
-    /// Any other kind from a permitted peer; the answer is sent back as one frame.
+    /// Any other kind from a permitted peer ("import-state" from root only); the answer is sent back as
+    /// one frame.
     std::function<Frame(const Frame&)> on_request;
     /// Malformed or refused messages.
     std::function<void(const Error&)> on_problem;

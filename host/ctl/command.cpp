@@ -14,6 +14,7 @@
 #include "common/share/share.hpp"
 #include "host/ctl/doctor.hpp"
 #include "host/ctl/json.hpp"
+#include "host/ctl/state.hpp"
 #include "host/ctl/table.hpp"
 #include "host/ctl/top.hpp"
 
@@ -48,6 +49,11 @@ const ProgramSpec spec{
                  {"wire VM",
                   "Add the share to the VM's persistent definition (from its next cold boot on)."},
                  {"unwire VM", "Take the share out of it again."},
+                 {"state export VM",
+                  "Print what the VM's guest was shown, for another host that it goes on on."},
+                 {"state import UUID",
+                  "Let the VM's counters go on from such a state on standard input (root). No counter "
+                  "goes back."},
                  {"doctor",
                   "Look whether energy reaches the guests and say what is wrong; exits with 1 when "
                   "anything is."}},
@@ -102,6 +108,18 @@ int doctor(const Options& options) {
   return is_well ? printed : 1;
 }
 
+int state(const Options& options, const std::string& action, const std::string& wanted) {
+  if (action == "export") {
+    const auto vm = find_vm(open_view(options), wanted);
+    if (!vm) throw std::runtime_error(vm.error().message);
+    return print(state_json(*vm));
+  }
+  if (action != "import") throw UsageError{"state: export or import, not " + printable(action)};
+  const auto done = import_state(RunPaths{options.text("run-dir")}.control(), wanted, stdin);
+  if (!done) throw std::runtime_error(done.error().message);
+  return print(*done);
+}
+
 /// Becomes the wirer, with the caller's own rights.
 int become_wirer(const Options& options, const std::string& command, const std::string& vm) {
   std::vector<std::string> words{options.text("wirer"),   command,     "--run-dir",
@@ -128,18 +146,20 @@ int run_command(int argc, const char* const* argv) {
   const auto& command = words[0];
   const bool of_host = command == "show" && options->flag("host");
   const bool is_alone = command == "list" || command == "top" || command == "doctor" || of_host;
-  const std::size_t wanted = is_alone ? 1 : 2;
-  const bool is_known = wanted == 1 || command == "show" || command == "wire" || command == "unwire";
+  const std::size_t wanted = is_alone ? 1 : command == "state" ? 3 : 2;
+  const bool is_known = wanted != 2 || command == "show" || command == "wire" || command == "unwire";
   if (!is_known) throw UsageError{"no command \"" + printable(command) + "\" (see vpowercap --help)"};
   if (words.size() != wanted)
     throw UsageError{command + (of_host       ? " --host takes no argument"
                                 : wanted == 1 ? " takes no argument"
+                                : wanted == 3 ? " takes export and a VM, or import and a UUID"
                                               : " takes one VM, by UUID or name")};
   if (command == "list") return list(*options, false);
   if (command == "top") return top(*options);
   if (command == "doctor") return doctor(*options);
   if (of_host) return show_host(*options);
   if (command == "show") return show(*options, words[1]);
+  if (command == "state") return state(*options, words[1], words[2]);
   return become_wirer(*options, command, words[1]);
 }
 

@@ -4,6 +4,7 @@
 #include "common/ledger/writer.hpp"
 #include "host/ctl/command.hpp"
 #include "host/ctl/json.hpp"
+#include "host/ctl/state.hpp"
 #include "host/ctl/table.hpp"
 #include "tests/support/temp_dir.hpp"
 
@@ -146,6 +147,37 @@ TEST_F(Ctl, AVmsQualityTravelsWithItsNumbers) {
   EXPECT_NE(text.find("never"), std::string::npos);
 }
 
+TEST_F(Ctl, AStateIsWhatTheGuestWasShownAndIsOwed) {
+  auto vm = vm_named("web", 1, 0);
+  vm.zone(0, EnergyDomain::package) = {0, 0, 5'000'000, 5'000'700, 300};
+  const auto state = nlohmann::json::parse(state_json(vm));
+  EXPECT_EQ(state["vpowercap_state"], 1);
+  EXPECT_EQ(state["uuid"], vm.uuid.to_string());
+  ASSERT_EQ(state["counters"].size(), 1u);
+  EXPECT_EQ(state["counters"][0],
+            nlohmann::json({{"socket", 0}, {"domain", "package"}, {"microjoules", 5'001'000}}));
+  // Taken up too early: that is no reason to show less than was shown.
+  vm.zone(0, EnergyDomain::package) = {0, 0, 5'000'000, 4'999'000, -300};
+  EXPECT_EQ(nlohmann::json::parse(state_json(vm))["counters"][0]["microjoules"], 5'000'000);
+}
+
+TEST_F(Ctl, OnlyTheStateOfTheVmThatIsNamedIsImported) {
+  const auto imported = [&](const std::string& uuid, const std::string& text) {
+    const std::unique_ptr<std::FILE, int (*)(std::FILE*)> input(
+        ::fmemopen(const_cast<char*>(text.data()), text.size(), "r"), &std::fclose);
+    const auto done = import_state(dir.path("control"), uuid, input.get());
+    return done ? *done : done.error().message;
+  };
+  const auto vm = vm_named("web", 1, 0);
+  const auto uuid = vm.uuid.to_string();
+  EXPECT_NE(imported("web", "{}").find("no UUID"), std::string::npos);
+  EXPECT_NE(imported(uuid, "[").find("not the state of"), std::string::npos);
+  EXPECT_NE(imported(uuid, state_json(vm_named("b", 2, 0))).find("not the state of"),
+            std::string::npos);
+  EXPECT_NE(imported(uuid, std::string(70'000, ' ')).find("longer"), std::string::npos);
+  EXPECT_NE(imported(uuid, state_json(vm)).find("no daemon answers"), std::string::npos);
+}
+
 TEST_F(Ctl, WrongUsageIsNamed) {
   const auto error_of = [](std::vector<const char*> words) {
     words.insert(words.begin(), "vpowercap");
@@ -159,6 +191,8 @@ TEST_F(Ctl, WrongUsageIsNamed) {
   EXPECT_NE(error_of({}).find("which command"), std::string::npos);
   EXPECT_NE(error_of({"lst"}).find("lst"), std::string::npos);
   EXPECT_NE(error_of({"show"}).find("one VM"), std::string::npos);
+  EXPECT_NE(error_of({"state", "export"}).find("export and a VM"), std::string::npos);
+  EXPECT_NE(error_of({"state", "copy", "web"}).find("not copy"), std::string::npos);
   EXPECT_NE(error_of({"show", "--host", "web"}).find("--host takes no argument"), std::string::npos);
 }
 

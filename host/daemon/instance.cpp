@@ -157,6 +157,12 @@ Frame Instance::on_request(const Frame& frame) {
     if (watch_) watch_->refresh();
     return {"done", {}};
   }
+  if (frame.kind == "import-state") {
+    auto state = parse_hand_over(frame.get("state"));
+    const auto taken = state ? sampler_->take_over(std::move(*state)) : tl::unexpected(state.error());
+    if (taken) return {"done", {}};
+    return {"error", {{"message", taken.error().message}}};
+  }
   return {"error", {{"message", "unknown request \"" + printable(frame.kind) + "\""}}};
 }
 

@@ -18,9 +18,10 @@ class SamplerThread {
   SamplerThread(const SamplerThread&) = delete;
   SamplerThread& operator=(const SamplerThread&) = delete;
 
-  /// See Sampler; both thread-safe.
+  /// See Sampler; all thread-safe.
   void set_vms(std::vector<VmDescription> vms) { sampler_->set_vms(std::move(vms)); }
   void expect(VmDescription vm) { sampler_->expect(std::move(vm)); }
+  Result<void> take_over(HandOver state) { return sampler_->take_over(std::move(state)); }
   /// Takes other account options over from the next tick on. Thread-safe.
   void set_account_options(const AccountOptions& options) { sampler_->set_account_options(options); }
   /// What is learned of idle power so far. Thread-safe.

@@ -55,6 +55,13 @@ void Account::admit(const VmDescription& vm, Nanoseconds now) {
   publish_new_zones(record);
 }
 
+bool Account::take_over(const HandOver& state) {
+  const auto found = vms_.find(state.uuid);
+  if (found == vms_.end()) return false;
+  go_on_from(found->second, state);
+  return true;
+}
+
 void Account::stop(const Uuid& uuid, Nanoseconds now) {
   const auto found = vms_.find(uuid);
   if (found == vms_.end() || found->second.state == VmState::stopped) return;

@@ -14,6 +14,7 @@
 #include "common/model/vm.hpp"
 #include "common/units/microjoules.hpp"
 #include "host/sampler/backlog.hpp"
+#include "host/sampler/hand_over.hpp"
 #include "host/sampler/idle_book.hpp"
 #include "host/sampler/pace.hpp"
 #include "host/sampler/tick.hpp"
@@ -58,6 +59,9 @@ class Account {
   void admit(const VmDescription& vm, Nanoseconds now);
   /// Marks the VM as stopped; it keeps its values for options.keep_stopped.
   void stop(const Uuid& uuid, Nanoseconds now);
+
+  /// Lets the VM's counters go on from another host's. False when there is no such VM.
+  bool take_over(const HandOver& state);
 
   /// Books one tick. Returns what was odd, each naming its zone.
   std::vector<Error> book(const Tick& tick);

@@ -12,6 +12,9 @@
 namespace vpowercap {
 namespace {
 
+/// A VM that was handed over comes within this time.
+constexpr Nanoseconds await_for = std::chrono::minutes(10);
+
 PackageWork weighed_all(const PackageWork& work, std::uint32_t cpu, const CpuWeights& weights) {
   PackageWork counted{weighed(work.total_ns, cpu, weights), {}};
   for (const auto ns : work.socket_ns) counted.socket_ns.push_back(weighed(ns, cpu, weights));
@@ -85,6 +88,15 @@ void Sampler::expect(VmDescription vm) {
   meters_.poke();
 }
 
+Result<void> Sampler::take_over(HandOver state) {
+  const std::lock_guard lock(mutex_);
+  if (handed_over_.size() >= max_vms)
+    return fail(ENOSPC, "too many VMs are handed over: try again in a second");
+  handed_over_.push_back(std::move(state));
+  meters_.poke();
+  return {};
+}
+
 void Sampler::set_account_options(const AccountOptions& options) {
   const std::lock_guard lock(mutex_);
   new_options_ = with_tick(options);
@@ -103,6 +115,24 @@ void Sampler::follow(const VmDescription& vm, Nanoseconds now, const Span& span)
     problems_(followed.error());
     account_.stop(vm.uuid, now);
   }
+}
+
+/// Those of VMs that are not here yet wait for them.
+void Sampler::hand_over(Nanoseconds now) {
+  std::vector<HandOver> fresh;
+  {
+    const std::lock_guard lock(mutex_);
+    fresh = std::exchange(handed_over_, {});
+  }
+  for (auto& state : fresh)
+    if (!account_.take_over(state) && awaited_.size() < max_vms) {
+      const auto uuid = state.uuid;
+      awaited_[uuid] = {std::move(state), now + await_for};
+    }
+  std::erase_if(awaited_, [&](const auto& one) {
+    const auto& [state, until] = one.second;
+    return now > until || account_.take_over(state);
+  });
 }
 
 void Sampler::take_news(Nanoseconds now, const Span& span) {
@@ -209,12 +239,14 @@ void Sampler::attend(Nanoseconds now, Nanoseconds since_boot) {
   const auto span = span_to(now, since_boot);
   meters_.attend(span);
   take_news(now, span);
+  hand_over(now);
 }
 
 void Sampler::tick(Nanoseconds now, Nanoseconds since_boot) {
   const auto span = span_to(now, since_boot);
   meters_.attend(span);
   take_news(now, span);
+  hand_over(now);
   Tick tick{.now = now, .boot_offset = since_boot - now};
   auto samples = meters_.measure(span);
   const auto weights = measure_busy(tick, span);

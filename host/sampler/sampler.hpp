@@ -16,6 +16,7 @@
 #include "common/procs/cpus.hpp"
 #include "host/rapl/energy_source.hpp"
 #include "host/sampler/account.hpp"
+#include "host/sampler/hand_over.hpp"
 #include "host/sampler/vm_meters.hpp"
 
 namespace vpowercap {
@@ -43,6 +44,9 @@ class Sampler {
   void set_vms(std::vector<VmDescription> vms);
   /// A VM that is about to start: gets its slot and tree at the next tick, before it has a process.
   void expect(VmDescription vm);
+  /// Lets a VM's counters go on from another host's, now or when the VM comes within ten minutes;
+  /// while it is awaited the last state holds. Errors: ENOSPC when very many come at once.
+  Result<void> take_over(HandOver state);
   /// Books by other rules from the next tick on.
   void set_account_options(const AccountOptions& options);
 
@@ -69,6 +73,7 @@ class Sampler {
   [[nodiscard]] Span span_to(Nanoseconds now, Nanoseconds since_boot) const;
   void take_news(Nanoseconds now, const Span& span);
   void follow(const VmDescription& vm, Nanoseconds now, const Span& span);
+  void hand_over(Nanoseconds now);
   CpuWeights measure_busy(Tick& tick, const Span& span);
   std::vector<Uuid> add_work(Tick& tick, std::vector<VmSample> samples, const CpuWeights& weights);
   void add_traffic(Tick& tick);
@@ -87,9 +92,11 @@ class Sampler {
   TrafficMeter traffic_;
   std::vector<std::pair<VmDescription, WorkMark>> resumed_;  ///< VMs of an earlier writer
   PackageWeights weights_;
-  std::mutex mutex_;  ///< guards the three below, and the books while a tick is booked
+  std::map<Uuid, std::pair<HandOver, Nanoseconds>> awaited_;  ///< VMs to come, and until when
+  std::mutex mutex_;  ///< guards those below, and the books while a tick is booked
   std::optional<std::vector<VmDescription>> news_;
   std::vector<VmDescription> expected_;
+  std::vector<HandOver> handed_over_;
   std::optional<AccountOptions> new_options_;
 };
 

@@ -99,6 +99,39 @@ TEST_F(SamplerOf, AVmBornWithinATickGetsItsFirstWork) {
   EXPECT_EQ(record().energy_sum(EnergyDomain::package), 10'000'000u);
 }
 
+/// A VM that came from another host: its guest never sees less than it saw there.
+TEST_F(SamplerOf, AStateThatIsHandedOverWaitsForItsVm) {
+  const HandOver state{uuid, {{0, EnergyDomain::package, 90'000'000}}};
+  ASSERT_TRUE(sampler->take_over(state));
+  tick(1'000'000);
+  now += 300s;
+  since_boot += 300s;
+  thread(70, 70, "qemu-system-x86", 0);
+  sampler->set_vms({vm()});
+  sampler->attend(now, since_boot);
+  tick(2'000'000);
+  EXPECT_EQ(record().published_sum(EnergyDomain::package), 90'000'000u);
+  EXPECT_EQ(record().energy_sum(EnergyDomain::package), 0u);
+  thread(70, 70, "qemu-system-x86", 1'000'000'000);
+  busy(100);
+  tick(42'000'000);
+  const auto energy = record().energy_sum(EnergyDomain::package);
+  EXPECT_GT(energy, 0u);
+  EXPECT_EQ(record().published_sum(EnergyDomain::package), 90'000'000u + energy);
+}
+
+TEST_F(SamplerOf, AStateWhoseVmDoesNotComeIsForgotten) {
+  ASSERT_TRUE(sampler->take_over({uuid, {{0, EnergyDomain::package, 90'000'000}}}));
+  tick(1'000'000);
+  now += 601s;
+  since_boot += 601s;
+  tick(2'000'000);
+  thread(70, 70, "qemu-system-x86", 0);
+  sampler->set_vms({vm()});
+  tick(3'000'000);
+  EXPECT_LT(record().published_sum(EnergyDomain::package), 90'000'000u);
+}
+
 TEST_F(SamplerOf, AVmThatRanBeforeUsIsChargedFromNowOn) {
   thread(70, 70, "qemu-system-x86", 77'000'000'000);
   sampler->set_vms({vm()});

@@ -18,6 +18,8 @@ import unittest
 DAEMON = ""
 COMMAND = ""
 MAX_RANGE = "262143328850\n"
+#: The one VM of libvirt's test driver.
+TEST_VM = "6695eb01-f6a4-8304-79aa-97f2502e193f"
 
 
 class Host:
@@ -38,6 +40,7 @@ class Host:
             topology = self.root / f"sys/devices/system/cpu/cpu{cpu}/topology"
             topology.mkdir(parents=True)
             (topology / "physical_package_id").write_text("0\n")
+        self.libvirt_uri = ""
         self.extra = []
         self.process = None
 
@@ -50,7 +53,7 @@ class Host:
 
     def arguments(self, *extra: str) -> list[str]:
         return [DAEMON, "--config", str(self.config), "--sysfs-root", str(self.root / "sys"), "--run-dir",
-                str(self.run_dir), "--libvirt-uri", "", "--group", "", "--tick", "0.1", "--state-dir",
+                str(self.run_dir), "--libvirt-uri", self.libvirt_uri, "--group", "", "--tick", "0.1", "--state-dir",
                 str(self.root / "state"), *extra]
 
     def start(self) -> None:
@@ -214,6 +217,47 @@ class Daemon(unittest.TestCase):
         host.start()
         self.assertEqual(1, host.log().count(f"{kept} does not hold"), host.log())
         host.wait_for(learns, "idle power to be learned anew")
+
+    def command(self, *words: str, text: str = "") -> subprocess.CompletedProcess:
+        return subprocess.run([COMMAND, "--run-dir", str(self.host.run_dir), "--json", *words], input=text,
+                              capture_output=True, text=True, check=False)
+
+    def counter(self) -> float:
+        shown = self.command("show", TEST_VM)
+        return json.loads(shown.stdout)["published_joules"] if shown.returncode == 0 else 0
+
+    def test_a_vm_goes_on_from_another_hosts_state(self):
+        host = self.host
+        pids = host.root / "pids"
+        pids.mkdir()
+        qemu = subprocess.Popen(["sh", "-c", "while :; do sleep 0.1; done", "qemu", "-uuid", TEST_VM])
+        self.addCleanup(qemu.wait)
+        self.addCleanup(qemu.kill)
+        (pids / "test.pid").write_text(f"{qemu.pid}\n")
+        host.libvirt_uri = "test:///default"
+        host.extra = ["--libvirt-pid-dir", str(pids)]
+        host.start()
+        host.wait_for(lambda: self.counter() > 0, "the VM")
+
+        state = json.loads(self.command("state", "export", "test").stdout)
+        self.assertEqual(TEST_VM, state["uuid"])
+        state["counters"][0]["microjoules"] = 50_000_000
+        done = self.command("state", "import", TEST_VM, text=json.dumps(state))
+        self.assertEqual((0, ""), (done.returncode, done.stderr))
+        self.assertIn("goes on", done.stdout)
+        host.wait_for(lambda: self.counter() >= 50, "the counter to go on")
+        shown = json.loads(self.command("show", TEST_VM).stdout)
+        self.assertLess(shown["joules"], 1)
+
+        state["counters"][0]["microjoules"] = 1
+        self.assertEqual(0, self.command("state", "import", TEST_VM, text=json.dumps(state)).returncode)
+        state["counters"][0]["domain"] = "psys"
+        refused = self.command("state", "import", TEST_VM, text=json.dumps(state))
+        self.assertEqual(1, refused.returncode)
+        self.assertIn('"domain" is none of', refused.stderr)
+        host.stop(signal.SIGKILL)
+        host.start()
+        self.assertGreaterEqual(self.counter(), 50)
 
     def test_a_second_daemon_is_refused(self):
         self.host.start()
