@@ -16,7 +16,7 @@ from lab.guest import Guest
 from loads import TPM_LOAD, WORK_SECONDS, work
 
 #: Long enough for a VM to be born, work and be killed within one tick, on a slow machine too.
-_TICK = 30.0
+_TICK = 50.0
 
 
 @dataclass(frozen=True)
