@@ -6,7 +6,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from lab import packages
@@ -16,6 +16,9 @@ from lab.image import Image, Program, add_busybox, add_program, add_tree, kernel
 
 #: Debian's packages in the guest, besides what they depend on.
 PACKAGES = ("kmod", "prometheus-node-exporter", "powercap-utils", "runc", "systemd-sysv", "udev")
+
+#: Where the host's programs are, and look for each other, when built for Meson's default prefix.
+LIBEXEC = "/usr/local/libexec/vpowercap"
 
 _SYSTEM = "/etc/systemd/system"
 _MODULES = ("virtio_pci", "virtio_net", "fuse", "virtiofs", "overlay")
@@ -59,18 +62,32 @@ _FILES = {
 }
 
 
+def unit_file(name: str) -> dict[str, str]:
+    """A unit as it is installed: path and text."""
+    text = (SOURCE / f"packaging/systemd/{name}.service.in").read_text()
+    return {f"/usr/lib/systemd/system/{name}.service":
+            text.replace("@bindir@", "/usr/bin").replace("@libexec@", LIBEXEC)}
+
+
 def guest_files() -> dict[str, str]:
     """What the guest's package installs beside its program: path and text."""
-    folder = SOURCE / "packaging/systemd"
-    unit = (folder / "vpowercap-guest.service.in").read_text().replace("@bindir@", "/usr/bin")
-    return {"/usr/lib/systemd/system/vpowercap-guest.service": unit,
-            "/usr/lib/udev/rules.d/90-vpowercap-guest.rules":
-                (folder / "90-vpowercap-guest.rules").read_text()}
+    rules = SOURCE / "packaging/systemd/90-vpowercap-guest.rules"
+    return {**unit_file("vpowercap-guest"), "/usr/lib/udev/rules.d/90-vpowercap-guest.rules": rules.read_text()}
 
 
-def build_system_image(directory: Path, guest_mount: Path, cache: Path | None = None) -> Image:
+def host_files() -> dict[str, str]:
+    """What the host's package installs beside its programs: path and text."""
+    folder = SOURCE / "packaging"
+    return {**unit_file("vpowercapd"), **unit_file("vpowercap-mount"),
+            "/usr/lib/systemd/system/vpowercap.target": (folder / "systemd/vpowercap.target").read_text(),
+            "/usr/lib/sysusers.d/vpowercap.conf": (folder / "sysusers.conf").read_text()}
+
+
+def build_system_image(directory: Path, guest_mount: Path, cache: Path | None = None, *,
+                       extra: Sequence[Program] = (), files: Mapping[str, str] | None = None) -> Image:
     """Writes the initramfs into `directory` and says what to boot: vpowercap-guest.service and node_exporter
-    are enabled, modules are loaded by udev. Errors: LabError."""
+    are enabled, modules are loaded by udev. `extra` programs and `files` (path and text) are there besides.
+    Errors: LabError."""
     kernel_root = packages.fetch_kernel(cache)
     tree = packages.fetch_tree(PACKAGES, cache)
     archive = Cpio()
@@ -81,10 +98,11 @@ def build_system_image(directory: Path, guest_mount: Path, cache: Path | None = 
         archive.directory(name)
     archive.character_device("/dev/console", 5, 1)
     archive.link("/init", "usr/lib/systemd/systemd")
-    for path, text in {**_FILES, **guest_files()}.items():
+    for path, text in {**_FILES, **guest_files(), **(files or {})}.items():
         archive.file(path, text.encode())
     _units(archive, ("lab-commands", "vpowercap-guest", "prometheus-node-exporter"))
-    add_program(archive, Program(guest_mount, "/usr/bin/vpowercap-guest"))
+    for program in (Program(guest_mount, "/usr/bin/vpowercap-guest"), *extra):
+        add_program(archive, program)
     add_tree(archive, tree, _UNWANTED)
     add_busybox(archive, cache, "/usr/bin")
     _modules(archive, kernel_root)

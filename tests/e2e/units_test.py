@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The host's units under Debian's systemd and kernel, in a guest that plays the host: programs are killed
+and restarted under readers of a VM's share."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+import unittest
+from contextlib import ExitStack
+from pathlib import Path
+
+from environment import build_under_test, close_environment
+from lab.guest import Guest, GuestSpec
+from lab.image import Program
+from lab.kvm import kvm_works
+from lab.libvirtd import PrivateHost
+from lab.log import LabError
+from lab.system_image import LIBEXEC, build_system_image, host_files
+from system_host import wait_for
+
+_BOOT_SECONDS = 300
+_ROUNDS = int(os.environ.get("VPOWERCAP_UNIT_ROUNDS", "2"))
+#: The one VM of libvirt's test driver.
+_UUID = "6695eb01-f6a4-8304-79aa-97f2502e193f"
+_SHARE = f"/run/vpowercap/share/{_UUID}"
+_ENERGY = f"{_SHARE}/intel-rapl:0/energy_uj"
+_FILES = {
+    "/etc/vpowercap/vpowercapd.conf": "source = model\nlibvirt-uri = test:///default\n",
+    # The laboratory's guests have no package manager that would make it.
+    "/etc/group": "root:x:0:\ntty:x:5:\nprometheus:x:100:\nnogroup:x:65534:\nvpowercap:x:200:\n",
+    "/etc/passwd": "root:x:0:0:root:/root:/bin/sh\nprometheus:x:100:100::/:/usr/sbin/nologin\n"
+                   "nobody:x:65534:65534::/nonexistent:/usr/sbin/nologin\n",
+}
+#: A process that looks as the test driver's VM would under QEMU, and works now and again.
+_FAKE_QEMU = f"""
+mkdir -p /run/libvirt/qemu
+sh -c 'while :; do i=0; while [ $i -lt 2000 ]; do i=$((i+1)); done; sleep 0.2; done' \\
+    qemu -uuid {_UUID} >/dev/null 2>&1 &
+echo $! >/run/libvirt/qemu/test.pid
+"""
+#: What the units have to say.
+_WORDS = "systemctl --no-pager status 'vpowercap*'; journalctl --no-pager -o cat -n 40 -u 'vpowercap*'"
+#: Readers of the share, kept descriptors and fresh ones, out of systemd's way, until /run/enough is there.
+_STORM = f"""
+(while [ ! -e /run/enough ]; do
+    nice -n 19 read-storm --threads 2 --reads 1000000000 --seconds 10 {_SHARE} || break
+done; echo ended) >/run/storm 2>&1 &
+"""
+_REPORT = re.compile(r"(\d+) reads of .* (\d+) saw a new value\n"
+                     r"failed 0, empty 0, torn 0, malformed 0, decreasing 0\n")
+
+
+class UnitsTest(unittest.TestCase):
+    """One machine with the host's units; its virtual machine is a shell."""
+
+    host: Guest
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        resources = cls.enterClassContext(ExitStack())
+        close_environment()
+        build = build_under_test()
+        scratch = Path(resources.enter_context(tempfile.TemporaryDirectory(prefix="vpowercap-")))
+        image = build_system_image(
+            scratch, build.guest_mount, files={**host_files(), **_FILES},
+            extra=[Program(build.daemon, f"{LIBEXEC}/vpowercapd"), Program(build.mount, f"{LIBEXEC}/vpowercap-mount"),
+                   Program(build.server, f"{LIBEXEC}/vpowercap-fs"), Program(build.ctl, "/usr/bin/vpowercap"),
+                   Program(build.directory / "tests/tree/read_storm", "/usr/bin/read-storm")])
+        machine = resources.enter_context(PrivateHost())
+        cls.host = Guest.create(machine, GuestSpec(
+            "host", "0d6e5f7c-1f0b-4f5e-9c53-9a52d3c0f8aa", image, 21000, wired=False, memory_mib=768,
+            accelerator="kvm" if kvm_works(image) else "qemu"))
+        resources.callback(machine.virsh, "destroy", cls.host.spec.uuid, check=False)
+        cls.host.wait_ready(_BOOT_SECONDS)
+        cls.host.check(_FAKE_QEMU)
+        cls.host.check("systemctl start vpowercap.target")
+        try:
+            wait_for("the VM's energy", lambda: cls.host.run(f"cat {_ENERGY}").code == 0)
+        except LabError as error:
+            raise LabError(f"{error}: {cls.host.run(_WORDS).out}") from error
+
+    def test_the_server_has_no_privilege(self) -> None:
+        status = self.host.check("cat /proc/$(pidof vpowercap-fs)/status")
+        for line in ("Uid:\t65534\t65534\t65534\t65534", "Gid:\t200\t200\t200\t200", "NoNewPrivs:\t1",
+                     "CapPrm:\t0000000000000000", "CapEff:\t0000000000000000", "Seccomp:\t2"):
+            self.assertIn(line, status)
+
+    def test_kills_and_restarts_cost_no_read(self) -> None:
+        before = self.energy()
+        device = self.host.check(f"stat -c %d {_SHARE}/intel-rapl")
+        self.host.check(_STORM)
+        for _ in range(_ROUNDS):
+            for name in ("vpowercap-mount", "vpowercapd"):
+                self.replaced(name, f"systemctl kill --kill-who=main -s KILL {name}")
+                self.replaced(name, f"systemctl restart {name}")
+            self.host.check("kill -KILL $(pidof vpowercap-fs)")
+            self.host.check("systemctl daemon-reexec")
+            self.assertEqual(self.shown("NFileDescriptorStore", "vpowercap-mount"), "2")
+        self.host.check("touch /run/enough")
+        wait_for("the readers' end", lambda: "ended" in self.host.check("cat /run/storm"))
+        storm = self.host.check("cat /run/storm")
+        self.assertEqual(_REPORT.sub("", storm), "ended\n")
+        reads, changes = (sum(map(int, column)) for column in zip(*_REPORT.findall(storm)))
+        print(f"{_ROUNDS} rounds of SIGKILL and restart of both units, SIGKILL of the server, daemon-reexec: "
+              f"{reads} reads, {changes} saw a new value, failed 0, decreasing 0", flush=True)
+        self.assertGreater(changes, 0)
+        self.assertEqual(self.host.check(f"stat -c %d {_SHARE}/intel-rapl"), device, "it was mounted anew")
+        self.assertGreater(self.energy(), before)
+
+    def test_a_stop_unmounts_and_a_start_heals(self) -> None:
+        before = self.energy()
+        self.host.check("systemctl stop vpowercap-mount")
+        self.assertNotIn("fuse.vpowercap", self.host.check("cat /proc/mounts"))
+        self.assertNotEqual(self.host.run(f"cat {_ENERGY}").code, 0)
+        self.host.check("systemctl start vpowercap-mount")
+        self.assertGreaterEqual(self.energy(), before)
+
+    def replaced(self, name: str, command: str) -> None:
+        """Runs a command that ends a unit's program and waits for the next one to be ready."""
+        before = self.shown("MainPID", name)
+        self.host.check(command)
+        wait_for(f"another {name}", lambda: self.shown("MainPID", name) not in (before, "0")
+                 and self.shown("ActiveState", name) == "active")
+
+    def shown(self, what: str, name: str) -> str:
+        return self.host.check(f"systemctl show --value -p {what} {name}").strip()
+
+    def energy(self) -> int:
+        return int(self.host.check(f"cat {_ENERGY}"))
+
+
+if __name__ == "__main__":
+    unittest.main()
