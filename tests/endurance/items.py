@@ -71,5 +71,10 @@ ITEMS = (
     Item("killed-servers-guest", "1,000 SIGKILLs of vpowercap-fs or more, under 4 readers in a real guest",
          rf"servers killed|{_READS}", _guest("killed_servers_cost_a_guest_no_read"),
          {"VPOWERCAP_KILL_SECONDS": "170"}),
+    Item("hook-calls", "1,000 calls of the hook with the daemon in each of 6 states, on a machine without other work",
+         r"calls,|^load", _guest("every_call_of_the_hook_succeeds"),
+         {"VPOWERCAP_HOOK_CALLS": "1000", "VPOWERCAP_HOOK_QUIET": "1"}),
+    Item("hook-starts", "204 VM starts through libvirt with the daemon in each of 6 states", "VM starts,",
+         _guest("every_vm_starts_with_the_hook"), {"VPOWERCAP_HOOK_STARTS": "34"}),
     Item("guest-reads", "100,000 reads by 8 threads in a real guest", _READS, _guest("StormTest")),
 )
