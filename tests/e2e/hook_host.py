@@ -35,7 +35,7 @@ class Calls:
     wrong: list[str]
 
 
-def _domain(name: str, vm: str) -> str:
+def bare_domain(name: str, vm: str) -> str:
     """A VM without memory to speak of, disks or an operating system."""
     return f"""
 <domain type='qemu'><name>{name}</name><uuid>{vm}</uuid><memory unit='MiB'>8</memory>
@@ -56,7 +56,7 @@ class HookHost:
         self._install()
         self.stack = Stack(self.host, build, ["--source=model"])
         self.stack.start_daemon()
-        self.host.path(_XML).write_text(_domain("called", str(uuid.uuid4())))
+        self.host.path(_XML).write_text(bare_domain("called", str(uuid.uuid4())))
 
     @contextmanager
     def daemon(self, state: str) -> Iterator[None]:
@@ -93,7 +93,7 @@ class HookHost:
         Errors: LabError when it does not start."""
         vm = str(uuid.uuid4())
         path = self.host.path(f"/run/{name}.xml")
-        path.write_text(_domain(name, vm))
+        path.write_text(bare_domain(name, vm))
         self.host.virsh("create", "--paused", f"/run/{name}.xml")
         made = self.host.path(f"{RUN_DIR}/share/{vm}/intel-rapl").is_dir()
         self.host.virsh("destroy", vm)

@@ -76,5 +76,7 @@ ITEMS = (
          {"VPOWERCAP_HOOK_CALLS": "1000", "VPOWERCAP_HOOK_QUIET": "1"}),
     Item("hook-starts", "204 VM starts through libvirt with the daemon in each of 6 states", "VM starts,",
          _guest("every_vm_starts_with_the_hook"), {"VPOWERCAP_HOOK_STARTS": "34"}),
+    Item("lifecycles", "1,000 VMs with reused PIDs and 50 real ones come and go: nothing is left of them", "lifecycles of",
+         _guest("LifecycleTest"), {"VPOWERCAP_FAKE_LIFECYCLES": "1000", "VPOWERCAP_REAL_LIFECYCLES": "50"}),
     Item("guest-reads", "100,000 reads by 8 threads in a real guest", _READS, _guest("StormTest")),
 )
