@@ -35,12 +35,16 @@ class Calls:
     wrong: list[str]
 
 
-def bare_domain(name: str, vm: str) -> str:
-    """A VM without memory to speak of, disks or an operating system."""
+def bare_domain(name: str, vm: str, share: bool = False) -> str:
+    """A VM without memory to speak of, disks or an operating system; `share`: with what vpowercap shares."""
+    memory = "<memoryBacking><source type='memfd'/><access mode='shared'/></memoryBacking>"
+    filesystem = f"""<filesystem type='mount' accessmode='passthrough'><driver type='virtiofs'/>
+    <binary><cache mode='none'/></binary><source dir='{RUN_DIR}/share/{vm}'/><target dir='vpowercap'/></filesystem>"""
     return f"""
-<domain type='qemu'><name>{name}</name><uuid>{vm}</uuid><memory unit='MiB'>8</memory>
+<domain type='qemu'><name>{name}</name><uuid>{vm}</uuid><memory unit='MiB'>8</memory>{memory if share else ""}
   <os><type arch='x86_64' machine='pc'>hvm</type></os>
-  <devices><controller type='usb' model='none'/><memballoon model='none'/></devices></domain>
+  <devices><controller type='usb' model='none'/><memballoon model='none'/>{filesystem if share else ""}</devices>
+</domain>
 """
 
 

@@ -78,5 +78,7 @@ ITEMS = (
          _guest("every_vm_starts_with_the_hook"), {"VPOWERCAP_HOOK_STARTS": "34"}),
     Item("lifecycles", "1,000 VMs with reused PIDs and 50 real ones come and go: nothing is left of them", "lifecycles of",
          _guest("LifecycleTest"), {"VPOWERCAP_FAKE_LIFECYCLES": "1000", "VPOWERCAP_REAL_LIFECYCLES": "50"}),
+    Item("all-at-once", "100 VM starts while daemon, server and libvirtd are killed or restarted at random", "VM starts,",
+         _guest("AllAtOnceTest"), {"VPOWERCAP_RESTLESS_STARTS": "100"}),
     Item("guest-reads", "100,000 reads by 8 threads in a real guest", _READS, _guest("StormTest")),
 )

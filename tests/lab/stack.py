@@ -43,8 +43,12 @@ class Stack:
     def start_daemon(self) -> None:
         """Starts vpowercapd and waits until its first tick is in the ledger."""
         ticks = self._ticks()
-        self._launch("vpowercapd", [self.build.daemon, *self.daemon_options])
+        self._launch("vpowercapd", self.daemon_command())
         self._wait("vpowercapd", lambda: self._ticks() > ticks, "writes no ledger")
+
+    def daemon_command(self) -> list[str]:
+        """How the daemon is started."""
+        return [str(self.build.daemon), *self.daemon_options]
 
     def start_mount(self) -> None:
         """Starts vpowercap-mount and waits until the FUSE mount is there."""
