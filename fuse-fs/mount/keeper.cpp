@@ -11,6 +11,7 @@
 
 #include "fuse-fs/journal/journal.hpp"
 #include "fuse-fs/mount/fd_store.hpp"
+#include "fuse-fs/mount/in_use.hpp"
 #include "fuse-fs/tree/vm_tree.hpp"
 
 namespace vpowercap {
@@ -247,17 +248,29 @@ void Keeper::start_binding(std::vector<Uuid> uuids) {
 void Keeper::forget_dropped(const std::vector<Uuid>& known, const std::vector<Uuid>& directories) {
   const auto now = clock_.now();
   for (const auto& uuid : known) last_known_[uuid] = now;
-  // A directory of a VM that we never saw in the ledger may be one that a hook made just now.
+  // A hook made these for VMs that the ledger knows later, or never: where they ended without a daemon.
+  for (const auto& uuid : directories) last_known_.try_emplace(uuid, now);
   std::erase_if(last_known_,
                 [&](const auto& seen) { return !std::ranges::count(directories, seen.first); });
+  if (binder_.running()) return;
+  std::vector<Uuid> dropped;
   for (auto& [uuid, last] : last_known_) {
-    if (now - last < options_.forget_after || binder_.running()) continue;
+    if (now - last < options_.forget_after) continue;
     last = now;  // if it is in use, another while from now
+    dropped.push_back(uuid);
+  }
+  if (!dropped.empty()) remove_unused(dropped);
+}
+
+void Keeper::remove_unused(const std::vector<Uuid>& dropped) {
+  const auto in_use = named_by_processes("/proc", dropped);
+  for (const auto& uuid : dropped) {
+    if (in_use.contains(uuid)) continue;
     detach(bind_path(options_.paths, uuid));
     const auto removed = remove_vm_share(options_.paths, uuid, options_.forget_after);
     if (!removed) complain(removed.error().message);
     else if (*removed)
-      log::info("removed the share of " + uuid.to_string() + ", which the ledger dropped");
+      log::info("removed the share of " + uuid.to_string() + ", which the ledger does not know");
   }
 }
 

@@ -26,7 +26,7 @@ struct KeeperOptions {
   Nanoseconds hung_after{std::chrono::seconds(10)};
   /// The longest wait before a server that keeps ending is started again.
   Nanoseconds longest_back_off{std::chrono::seconds(5)};
-  /// A VM's directory goes when the ledger has not known the VM for this long.
+  /// A VM's directory goes when the ledger has not known the VM for this long and no process names it.
   Nanoseconds forget_after{std::chrono::minutes(1)};
 };
 
@@ -70,6 +70,7 @@ class Keeper {
   void connect(const std::vector<VmRecord>& vms, const std::vector<Uuid>& known);
   void start_binding(std::vector<Uuid> uuids);
   void forget_dropped(const std::vector<Uuid>& known, const std::vector<Uuid>& directories);
+  void remove_unused(const std::vector<Uuid>& dropped);
   void complain(const std::string& message);
 
   const KeeperOptions options_;
@@ -84,7 +85,7 @@ class Keeper {
   Nanoseconds back_off_{0};
   unsigned hung_in_a_row_ = 0;
   bool suspects_requests_ = false;          ///< nobody but a request may have ended the last server
-  std::map<Uuid, Nanoseconds> last_known_;  ///< VMs seen in the ledger since our start
+  std::map<Uuid, Nanoseconds> last_known_;  ///< VMs in the ledger; others, since first seen
   log::Limiter limiter_;
 };
 

@@ -57,8 +57,9 @@ const ProgramSpec spec{
              "time is at once.",
              false},
             {"forget-after", "SECONDS", "60",
-             "A VM's directory is removed when the ledger has not known the VM for so long, 1 to "
-             "86400.",
+             "A VM's directory is removed when the ledger has not known the VM for so long and no "
+             "process "
+             "has its UUID in its arguments, 1 to 86400.",
              false},
             {"unmount", "", "", "Take away what one left that ended, and exit.", false},
             {"foreground", "", "", "Stay in the foreground, as always.", false},

@@ -43,6 +43,7 @@ TEST_F(MountProgram, TheServerHasNoPrivileges) {
 }
 
 TEST_F(MountProgram, AHooksDirectoryGetsATreeThatFillsWhenTheVmIsKnown) {
+  forget_after("60");
   start();
   ASSERT_TRUE(prepare_share_base(paths_));
   ASSERT_TRUE(make_vm_share(paths_, unknown_vm));
@@ -153,6 +154,28 @@ TEST_F(MountProgram, ForgetsAVmThatTheLedgerDropped) {
   EXPECT_TRUE(reads(unknown_vm, "6000000\n"));
   publish(known_vm, 7'000'000);
   EXPECT_TRUE(reads(known_vm, "7000000\n"));
+}
+
+TEST_F(MountProgram, ForgetsAVmThatTheLedgerNeverKnew) {
+  ASSERT_TRUE(prepare_share_base(paths_));
+  ASSERT_TRUE(make_vm_share(paths_, unknown_vm));
+  start();
+  EXPECT_TRUE(eventually([&] { return !fs::exists(paths_.source(unknown_vm)); }));
+  EXPECT_TRUE(eventually([&] { return fuse_mounts() == 1; }));
+}
+
+TEST_F(MountProgram, KeepsTheShareOfAVmThatAProcessNames) {
+  Child qemu;
+  ASSERT_TRUE(qemu.start_program(
+      {"/bin/sh", "-c", "while :; do sleep 1; done", "-uuid", unknown_vm.to_string()}, {},
+      Nanoseconds(0)));
+  ASSERT_TRUE(prepare_share_base(paths_));
+  for (const auto& vm : {known_vm, unknown_vm}) ASSERT_TRUE(make_vm_share(paths_, vm));
+  start();
+  EXPECT_TRUE(eventually([&] { return !fs::exists(paths_.source(known_vm)); }));
+  EXPECT_TRUE(fs::exists(paths_.source(unknown_vm)));
+  qemu.end(std::chrono::seconds(0));
+  EXPECT_TRUE(eventually([&] { return !fs::exists(paths_.source(unknown_vm)); }));
 }
 
 TEST_F(MountProgram, VmsCanStartThoughNoServerDoes) {

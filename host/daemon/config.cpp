@@ -37,6 +37,10 @@ const ProgramSpec spec{
         {"tick", "SECONDS", "1", "Sampling period, 0.1 to 60."},
         {"stale-after", "SECONDS", "60",
          "Guests' reads fail when the daemon has been silent for this long, 2 to 86400."},
+        {"keep-stopped", "SECONDS", "600",
+         "A stopped VM's last values can be read for this long, 1 to 86400; shorter when there are "
+         "more "
+         "than 512 VMs."},
         {"source", "KIND", "auto", "auto, powercap or model. auto is powercap, never model."},
         {"sysfs-root", "DIR", "/sys", "Where sysfs is; energy is read in class/powercap below it."},
         {"proc-root", "DIR", "/proc", "Where procfs is."},
@@ -144,6 +148,7 @@ AccountOptions account_options(const Options& options) {
   const auto weights = parse_package_weights(options.text("package-weights"));
   if (!weights) refuse(options, "package-weights", "time, smt");
   account.weights = *weights;
+  account.keep_stopped = seconds(options, "keep-stopped", 1, 86400);
   account.max_zone_uw = microwatts(options, "max-zone-watts", 0, 1'000'000);
   return account;
 }

@@ -254,17 +254,18 @@ void Account::finish_vm(const Tick& tick, const VmTick& vm_tick) {
 }
 
 std::vector<Uuid> Account::take_expired(Nanoseconds now) {
+  // Since when a VM is not running, for those that are not.
+  std::vector<std::pair<std::uint64_t, Uuid>> idle;
+  for (const auto& [uuid, record] : vms_)
+    if (record.state != VmState::running)
+      idle.emplace_back(record.state == VmState::stopped ? record.stopped_ns : record.created_ns, uuid);
+  std::ranges::sort(idle);
   std::vector<Uuid> expired;
-  for (const auto& [uuid, record] : vms_) {
-    const bool was_never_started =
-        record.state == VmState::starting && ns(now) > record.created_ns + ns(options_.keep_stopped);
-    const bool is_over =
-        record.state == VmState::stopped && ns(now) > record.stopped_ns + ns(options_.keep_stopped);
-    if (was_never_started || is_over) expired.push_back(uuid);
-  }
-  for (const auto& uuid : expired) {
+  for (const auto& [since, uuid] : idle) {
+    if (ns(now) <= since + ns(options_.keep_stopped) && vms_.size() <= max_vms) break;
     vms_.erase(uuid);
     paces_.erase(uuid);
+    expired.push_back(uuid);
   }
   return expired;
 }

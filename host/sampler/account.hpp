@@ -33,7 +33,7 @@ struct AccountOptions {
   std::uint64_t max_zone_uw = 0;
   /// The sampling period: energy that comes in one piece over more than 1.5 of them is told apart.
   Nanoseconds tick{std::chrono::seconds(1)};
-  /// A stopped VM's last values stay this long.
+  /// A stopped VM's last values stay this long, and one that is awaited is awaited this long.
   Nanoseconds keep_stopped{std::chrono::minutes(10)};
 };
 
@@ -66,7 +66,8 @@ class Account {
   /// Books one tick. Returns what was odd, each naming its zone.
   std::vector<Error> book(const Tick& tick);
 
-  /// UUIDs whose time is over; they are forgotten here.
+  /// UUIDs whose time is over; they are forgotten here. Where there are more VMs than the ledger has
+  /// room for (max_vms), those that stopped longest ago make way for the others.
   std::vector<Uuid> take_expired(Nanoseconds now);
 
   /// What is known of idle power; restore_idle() goes on from it.

@@ -143,6 +143,26 @@ TEST_F(Books, AStoppedVmKeepsItsValuesForAWhile) {
   EXPECT_EQ(account.take_expired(now + 601s).size(), 1u);
 }
 
+TEST_F(Books, StoppedVmsMakeWayWhereTheLedgerIsFull) {
+  for (std::uint32_t i = 0; i < max_vms; ++i) {
+    auto other = vm_of(2);
+    other.uuid.bytes[1] = static_cast<std::uint8_t>(i / 256);
+    other.uuid.bytes[2] = static_cast<std::uint8_t>(i % 256);
+    account.admit(other, now);
+    account.stop(other.uuid, now + Nanoseconds(i ^ 1));
+  }
+  ASSERT_EQ(account.vms().size(), max_vms + 1);
+  const auto expired = account.take_expired(now + 1s);
+  ASSERT_EQ(expired.size(), 1u);
+  EXPECT_EQ(expired[0].bytes[2], 1) << "not the one that stopped first";
+  EXPECT_EQ(vm().state, VmState::running);
+  account.admit(vm_of(3), now);
+  account.admit(vm_of(4), now);
+  EXPECT_EQ(account.take_expired(now + 1s).size(), 2u);
+  EXPECT_EQ(account.vms().size(), max_vms);
+  EXPECT_TRUE(account.take_expired(now + 1s).empty());
+}
+
 TEST_F(Books, FewerSocketsAfterAPowerCycleLoseNoEnergy) {
   account.admit(vm_of(2, 4, 2), now);
   VmTick both{.uuid = uuid_of(2), .alive = 1s};

@@ -27,10 +27,12 @@ def hook_text(build: Build) -> str:
 class Stack:
     """vpowercapd, vpowercap-mount with its server, and the agent. Each can be stopped and started."""
 
-    def __init__(self, host: PrivateHost, build: Build, daemon_options: Sequence[str]) -> None:
+    def __init__(self, host: PrivateHost, build: Build, daemon_options: Sequence[str],
+                 mount_options: Sequence[str] = ()) -> None:
         self.host = host
         self.build = build
         self.daemon_options = list(daemon_options)
+        self.mount_options = list(mount_options)
         self._running: dict[str, subprocess.Popen[Any]] = {}
 
     def start(self) -> None:
@@ -41,12 +43,16 @@ class Stack:
     def start_daemon(self) -> None:
         """Starts vpowercapd and waits until its first tick is in the ledger."""
         ticks = self._ticks()
-        self._launch("vpowercapd", [self.build.daemon, *self.daemon_options])
+        self._launch("vpowercapd", self.daemon_command())
         self._wait("vpowercapd", lambda: self._ticks() > ticks, "writes no ledger")
+
+    def daemon_command(self) -> list[str]:
+        """How the daemon is started."""
+        return [str(self.build.daemon), *self.daemon_options]
 
     def start_mount(self) -> None:
         """Starts vpowercap-mount and waits until the FUSE mount is there."""
-        self._launch("vpowercap-mount", [self.build.mount, "--server", self.build.server])
+        self._launch("vpowercap-mount", [self.build.mount, "--server", self.build.server, *self.mount_options])
         self._wait("vpowercap-mount", self.is_mounted, "makes no mount")
 
     def start_agent(self, options: Sequence[str], port: int) -> None:

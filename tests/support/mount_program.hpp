@@ -57,6 +57,9 @@ class MountProgram : public ::testing::Test {
   }
   void TearDown() override { helper_.end(std::chrono::seconds(10)); }
 
+  void forget_after(const char* seconds) {
+    *(std::ranges::find(command_, "--forget-after") + 1) = seconds;
+  }
   void start() {
     const auto started = helper_.start_program(command_, {}, Nanoseconds(0));
     ASSERT_TRUE(started) << started.error().message;

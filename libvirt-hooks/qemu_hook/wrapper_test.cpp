@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+// The shell around the program: what libvirt runs.
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <sstream>
+
+#include "libvirt-hooks/qemu_hook/test_call.hpp"
+
+namespace vpowercap {
+namespace {
+
+/// The shell around the program, with `path` in the program's place.
+struct Wrapper : Hook {
+  void put(const std::string& path) {
+    std::ifstream file(HOOK_WRAPPER);
+    std::stringstream text;
+    text << file.rdbuf();
+    std::string script = text.str();
+    for (const auto& [mark, value] :
+         {std::pair<std::string, std::string>{"@program@", path}, {"@run_dir@", paths.run_dir}})
+      script.replace(script.find(mark), mark.size(), value);
+    dir.write("50-vpowercap", script);
+    ::chmod(dir.path("50-vpowercap").c_str(), 0755);
+    program = {dir.path("50-vpowercap")};
+  }
+  std::string script(const std::string& body) {
+    dir.write("program", "#!/bin/sh\n" + body + "\n");
+    ::chmod(dir.path("program").c_str(), 0755);
+    return dir.path("program");
+  }
+};
+
+TEST_F(Wrapper, RunsTheProgram) {
+  put(HOOK_PROGRAM);
+  listen(16);
+  expect_harmless({"--help", "prepare", "begin", "-"}, domain(), "wrapper");
+  const auto frame = next_frame();
+  ASSERT_TRUE(frame);
+  EXPECT_EQ(frame->get("name"), "--help");
+  EXPECT_EQ(frame->get("uuid"), uuid_text);
+}
+
+TEST_F(Wrapper, SucceedsInSilenceWhateverBecameOfTheProgram) {
+  put("/nowhere/vpowercap-qemu-hook");
+  expect_harmless({"web", "reconnect", "begin", "-"}, domain(200'000), "program missing");
+  put(script("echo noise; echo noise >&2; exit 1"));
+  expect_harmless({"web", "reconnect", "begin", "-"}, domain(), "program fails");
+  put(script("kill -SEGV $$"));
+  expect_harmless({"web", "reconnect", "begin", "-"}, domain(), "program crashes");
+  dir.write("program", "no program");
+  expect_harmless({"web", "reconnect", "begin", "-"}, domain(), "program is none");
+  dir.write("program", "#!/nowhere/interpreter\n");
+  expect_harmless({"web", "reconnect", "begin", "-"}, domain(), "interpreter missing");
+}
+
+TEST_F(Wrapper, GivesUpOnAProgramThatHangs) {
+  put(script("sleep 20; touch '" + dir.path("waited") + "'"));
+  expect_harmless({"web", "reconnect", "begin", "-"}, domain(), "program hangs");
+  EXPECT_NE(::access(dir.path("waited").c_str(), F_OK), 0);
+}
+
+TEST_F(Wrapper, DoesWithoutDescriptors) {
+  put(HOOK_PROGRAM);
+  listen(16);
+  around.closed = {0, 1, 2};
+  expect_harmless_prepare("descriptors 0, 1 and 2 closed");
+  EXPECT_EQ(next_frame()->get("phase"), "prepare");
+}
+
+/// At reconnect libvirt kills the VM whose hook fails: a shell that cannot fork must not.
+TEST_F(Wrapper, SucceedsWhereNoMoreProcessCanBeMade) {
+  if (::geteuid() != 0) GTEST_SKIP() << "needs root to become a user without other processes";
+  const std::string mark = dir.path("ran");
+  put(script("touch '" + mark + "'"));
+  ::chmod(dir.path().c_str(), 0777);
+  around.user = 54321;
+  expect_harmless({"web", "reconnect", "begin", "-"}, domain(), "may fork");
+  EXPECT_EQ(::access(mark.c_str(), F_OK), 0);
+  dir.remove("ran");
+  around.processes = 1;
+  expect_harmless({"web", "reconnect", "begin", "-"}, domain(), "cannot fork");
+  EXPECT_NE(::access(mark.c_str(), F_OK), 0);
+}
+
+}  // namespace
+}  // namespace vpowercap
