@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "common/units/apportion.hpp"
 
@@ -71,7 +72,13 @@ void VmMeter::find_group() {
   if (group_ || until_search_-- > 0) return;
   wait_ = std::min(2 * wait_ + 1, longest_wait);
   until_search_ = wait_;
-  if (auto group = VmCgroup::open(roots_.proc, roots_.sysfs, vm_.pid)) group_ = std::move(*group);
+  auto group = VmCgroup::open(roots_.proc, roots_.sysfs, vm_.pid);
+  if (group) {
+    group_ = std::move(*group);
+  } else if (group.error().code != ENOENT && group.error().code != ESRCH) {  // else there is none
+    group_trouble_ = group.error();
+    until_search_ = wait_ = 0;
+  }
 }
 
 std::optional<std::uint64_t> VmMeter::read_whole() {
@@ -79,7 +86,9 @@ std::optional<std::uint64_t> VmMeter::read_whole() {
   if (group_) {
     const auto usage = group_->usage_ns();
     if (usage) return *usage;
-    group_.reset();
+    group_trouble_ = usage.error();
+    if (usage.error().code != ENODEV) return std::nullopt;  // its work comes with a later reading
+    group_.reset();                                         // it was removed
   }
   const auto total = process_.total_ns();
   return total ? std::optional(*total) : std::nullopt;
@@ -213,7 +222,9 @@ VmSample VmMeter::measure(const Span& span) {
     charge_as_before(sample, uncharged_ns());
     charged_ns_ = sum_ns();
   }
-  sample.tick.gap = has_cut_helper_;
+  const auto trouble = std::exchange(group_trouble_, std::nullopt);
+  if (trouble) problems_.push_back(*trouble);
+  sample.tick.gap = has_cut_helper_ || trouble;
   is_catching_up_ = counts_helpers_from_birth_ = false;
   charge(sample, *threads);
   return sample;
@@ -265,6 +276,7 @@ VmThreads VmMeter::threads() const {
 
 std::vector<Error> VmMeter::take_problems() {
   auto problems = process_.take_problems();
+  for (auto& problem : std::exchange(problems_, {})) problems.push_back(std::move(problem));
   for (auto& problem : helpers_.take_problems()) problems.push_back(std::move(problem));
   return problems;
 }
