@@ -230,19 +230,20 @@ VmSample VmMeter::measure(const Span& span) {
   return sample;
 }
 
-/// Brings the rest to where the counters stand that outlive the process. False: there are none.
+/// Brings the rest to where the counters stand that outlive the process. False: not all could be read.
 bool VmMeter::read_last_rest() {
   const auto usage = group_ ? group_->usage_ns() : fail(ENOENT, "no group");
   if (usage) {
     rest_ns_ = std::max(rest_ns_, beyond(*usage, seen_ns_));
     return true;
   }
+  const bool is_group_cut = group_ && usage.error().code != ENODEV;  // it is there and has more
   const auto total = process_.total_ns();
   if (!total) return false;
   const auto unseen = beyond(*total, seen_ns_);
   if (source_ == WorkSource::processes) rest_ns_ = std::max(rest_ns_, unseen);
   else rest_ns_ += beyond(unseen, unseen_ns_ + (rest_ns_ - opened_rest_ns_));
-  return true;
+  return !is_group_cut;
 }
 
 VmSample VmMeter::finish(const Span& span) {
