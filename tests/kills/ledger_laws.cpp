@@ -3,6 +3,7 @@
 #include "tests/kills/ledger_laws.hpp"
 
 #include <iostream>
+#include <utility>
 
 namespace vpowercap::testing {
 
@@ -47,6 +48,18 @@ void LedgerLaws::see_vm(const VmRecord& vm) {
     }
 }
 
+void LedgerLaws::let_go(const VmRecord& vm) {
+  ++gone_vms_;
+  gone_.sockets = max_virtual_sockets;
+  for (std::uint32_t socket = 0; socket < vm.sockets; ++socket)
+    for (const auto domain : virtual_domains) {
+      gone_.zone(socket, domain).idle_uj += vm.zone(socket, domain).idle_uj;
+      gone_.zone(socket, domain).dynamic_uj += vm.zone(socket, domain).dynamic_uj;
+    }
+  const auto id = vm.uuid.to_string() + " ";
+  std::erase_if(counters_, [&](const auto& counter) { return counter.first.starts_with(id); });
+}
+
 void LedgerLaws::look(const LedgerReader& ledger) {
   ++looks_;
   const auto host = ledger.host();
@@ -56,10 +69,13 @@ void LedgerLaws::look(const LedgerReader& ledger) {
   }
   host_ = *host;
   see_host();
+  const auto before = std::exchange(vms_, {});
   for (const auto& vm : ledger.vms()) {
     see_vm(vm);
     vms_[vm.uuid] = vm;
   }
+  for (const auto& [uuid, vm] : before)
+    if (!vms_.contains(uuid)) let_go(vm);
   // With a tick in between, these are records of two changes.
   if (const auto again = ledger.host(); again && again->tick == host_.tick) weigh();
 }
@@ -73,6 +89,7 @@ void LedgerLaws::weigh() {
       divided += host_.zones[i].remainder_uj;
     }
     for (const auto& [uuid, vm] : vms_) divided += vm.energy_sum(domain);
+    divided += gone_.energy_sum(domain);
     if (divided == energy) continue;
     if (++unbalanced_ < 10)
       std::cout << to_string(domain) << ": of " << energy << " µJ, " << divided << " are divided"
@@ -83,7 +100,8 @@ void LedgerLaws::weigh() {
 
 std::uint64_t LedgerLaws::divided_uj(std::size_t index) const {
   const auto& zone = host_.zones[index];
-  auto sum = zone.remainder_uj;
+  const auto& gone = gone_.zone(zone.package, zone.domain);
+  auto sum = zone.remainder_uj + gone.idle_uj + gone.dynamic_uj;
   for (const auto& [uuid, vm] : vms_) {
     const auto& share = vm.zone(zone.package, zone.domain);
     sum += share.idle_uj + share.dynamic_uj;

@@ -33,16 +33,19 @@ class LedgerLaws {
   /// packages: a zone of theirs is then one of the host's.
   [[nodiscard]] std::uint64_t divided_uj(std::size_t index) const;
   [[nodiscard]] const HostRecord& host() const { return host_; }
-  [[nodiscard]] std::size_t vms_seen() const { return vms_.size(); }
+  [[nodiscard]] std::size_t vms_seen() const { return vms_.size() + gone_vms_; }
 
  private:
   void see(const std::string& what, std::uint64_t value);
   void see_host();
   void see_vm(const VmRecord& vm);
+  void let_go(const VmRecord& vm);
   void weigh();
 
   HostRecord host_;
-  std::map<Uuid, VmRecord> vms_;  ///< the last of each, also of those that have no slot any more
+  std::map<Uuid, VmRecord> vms_;  ///< those that had a slot at the last look
+  VmRecord gone_;                 ///< energy of all that had one before
+  std::size_t gone_vms_ = 0;
   std::map<std::string, std::uint64_t> counters_;
   std::uint64_t looks_ = 0, errors_ = 0, decreasing_ = 0, unbalanced_ = 0;
 };
