@@ -12,7 +12,7 @@ namespace vpowercap {
 /// "VPCLEDGR" read as a little-endian number.
 inline constexpr std::uint64_t ledger_magic = 0x524744454c435056;
 
-/// First page of the file. All fields but the heartbeat are written once, before the file appears.
+/// First page of the file. Fields not marked atomic are written once, before the file appears.
 struct LedgerHeader {
   std::uint64_t magic;
   std::uint32_t version;
@@ -23,6 +23,7 @@ struct LedgerHeader {
   std::uint64_t heartbeat_ns;    ///< CLOCK_MONOTONIC of the writer's last sign of life (atomic)
   std::uint64_t stale_after_ns;  ///< readers refuse values when the heartbeat is older (atomic)
   std::uint64_t tick_ns;         ///< sampling period (atomic)
+  std::uint64_t committed;       ///< number of the last change that is whole, see Slot (atomic)
 };
 
 struct LedgerLayout {

@@ -41,6 +41,53 @@ TEST_F(Ledger, AReaderSeesWhatWasStored) {
   EXPECT_EQ(reader->uuids(), std::vector<Uuid>{first});
 }
 
+TEST_F(Ledger, AChangeIsSeenWholeOrNotAtAll) {
+  auto writer = LedgerWriter::open(options);
+  ASSERT_TRUE(writer->store_vm(record_of(first, 5)));
+  const auto reader = LedgerReader::open(options.path);
+  writer->begin_change();
+  ASSERT_TRUE(writer->store_vm(record_of(second, 6)));
+  writer->drop_vm(first);
+  EXPECT_EQ(reader->uuids(), std::vector<Uuid>{first});
+  writer->commit_change();
+  EXPECT_EQ(reader->uuids(), std::vector<Uuid>{second});
+}
+
+TEST_F(Ledger, AWriterThatTakesOverForgetsTheChangeOfADeadOne) {
+  {
+    auto writer = LedgerWriter::open(options);
+    ASSERT_TRUE(writer->store_vm(record_of(first, 5)));
+    writer->begin_change();
+    ASSERT_TRUE(writer->store_vm(record_of(first, 99)));
+    ASSERT_TRUE(writer->store_vm(record_of(second, 6)));
+  }
+  auto writer = LedgerWriter::open(options);
+  ASSERT_EQ(writer->vms().size(), 1u);
+  writer->store_host({});
+  const auto reader = LedgerReader::open(options.path);
+  EXPECT_EQ(reader->uuids(), std::vector<Uuid>{first});
+  EXPECT_EQ(reader->find(first)->energy_sum(EnergyDomain::package), 5u);
+}
+
+TEST_F(Ledger, AFullLedgerCanChangeItsVmsInOneChange) {
+  auto writer = LedgerWriter::open(options);
+  Uuid uuid;
+  for (std::uint32_t i = 0; i < max_vms; ++i) {
+    uuid.bytes[0] = static_cast<std::uint8_t>(i);
+    uuid.bytes[1] = static_cast<std::uint8_t>(i >> 8);
+    ASSERT_TRUE(writer->store_vm(record_of(uuid, i)));
+  }
+  writer->begin_change();
+  writer->drop_vm(uuid);
+  ASSERT_TRUE(writer->store_vm(record_of(second, 1)));
+  const auto reader = LedgerReader::open(options.path);
+  EXPECT_TRUE(reader->find(uuid));
+  EXPECT_FALSE(reader->find(second));
+  writer->commit_change();
+  EXPECT_FALSE(reader->find(uuid));
+  EXPECT_TRUE(reader->find(second));
+}
+
 TEST_F(Ledger, ASecondWriterIsRefused) {
   const auto writer = LedgerWriter::open(options);
   ASSERT_TRUE(writer);

@@ -40,8 +40,7 @@ Result<LedgerReader> LedgerReader::open(const std::string& path) {
 namespace {
 
 Nanoseconds load(const std::uint64_t& field) {
-  return Nanoseconds(static_cast<std::int64_t>(
-      std::atomic_ref(const_cast<std::uint64_t&>(field)).load(std::memory_order_acquire)));
+  return Nanoseconds(static_cast<std::int64_t>(load_word(field)));
 }
 
 }  // namespace
@@ -51,23 +50,27 @@ Nanoseconds LedgerReader::stale_after() const { return load(layout().header.stal
 Nanoseconds LedgerReader::tick() const { return load(layout().header.tick_ns); }
 bool LedgerReader::is_stale(Nanoseconds now) const { return now - heartbeat() > stale_after(); }
 
-std::optional<HostRecord> LedgerReader::host() const { return layout().host.load(); }
+std::optional<HostRecord> LedgerReader::host() const {
+  return layout().host.load(layout().header.committed);
+}
 
 std::vector<VmRecord> LedgerReader::vms() const {
   std::vector<VmRecord> found;
   for (const auto& slot : layout().vms) {
-    if (slot.sequence_now() == 0) continue;  // never used
+    if (slot.is_unused()) continue;
     auto& record = found.emplace_back();
-    if (!slot.load_into(record) || record.state == VmState::free) found.pop_back();
+    if (!slot.load_into(record, layout().header.committed) || record.state == VmState::free)
+      found.pop_back();
   }
   return found;
 }
 
 std::optional<VmRecord> LedgerReader::find(const Uuid& uuid) const {
+  const auto& committed = layout().header.committed;
   for (const auto& slot : layout().vms) {
-    const auto head = slot.load_prefix<VmHead>();
+    const auto head = slot.load_prefix<VmHead>(committed);
     if (!head || head->state == VmState::free || head->uuid != uuid) continue;
-    auto record = slot.load();
+    auto record = slot.load(committed);
     if (record && record->state != VmState::free && record->uuid == uuid) return record;
   }
   return std::nullopt;
@@ -76,7 +79,8 @@ std::optional<VmRecord> LedgerReader::find(const Uuid& uuid) const {
 std::vector<Uuid> LedgerReader::uuids() const {
   std::vector<Uuid> found;
   for (const auto& slot : layout().vms)
-    if (const auto head = slot.load_prefix<VmHead>(); head && head->state != VmState::free)
+    if (const auto head = slot.load_prefix<VmHead>(layout().header.committed);
+        head && head->state != VmState::free)
       found.push_back(head->uuid);
   return found;
 }

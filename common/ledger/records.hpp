@@ -16,7 +16,7 @@
 
 namespace vpowercap {
 
-inline constexpr std::uint32_t ledger_version = 2;
+inline constexpr std::uint32_t ledger_version = 3;
 inline constexpr std::uint32_t max_host_zones = 64;
 inline constexpr std::uint32_t max_host_packages = 64;
 inline constexpr std::uint32_t max_vms = 512;

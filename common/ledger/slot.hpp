@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// One slot of shared memory: two copies and a sequence, readable whatever happens to the writer.
+// One slot of shared memory: two copies, readable whatever happens to the writer.
 #pragma once
 
 #include <atomic>
@@ -8,68 +8,98 @@
 #include <cstring>
 #include <optional>
 
+#include "common/ledger/fail_point.hpp"
+
 namespace vpowercap {
 
-/// Two copies of a T. Sequence s says that copy s % 2 is good; the writer fills the other one and
-/// then publishes s + 1, so a writer killed at any instruction leaves the last good copy readable.
-/// Words are copied atomically with acquire/release order (H.-J. Boehm, "Can seqlocks get along with
-/// programming language memory models?", MSPC 2012), across processes through a shared mapping.
+/// A word of shared memory; acquire and release order, across processes through a shared mapping.
+inline std::uint64_t load_word(const std::uint64_t& word) {
+  // atomic_ref has no const form in C++20; only loads here, so a read-only mapping will do.
+  return std::atomic_ref(const_cast<std::uint64_t&>(word)).load(std::memory_order_acquire);
+}
+inline void store_word(std::uint64_t& word, std::uint64_t value) {
+  fail_point();
+  std::atomic_ref(word).store(value, std::memory_order_release);
+}
+
+/// Two copies of a T, each with the number of the change of the ledger that brought it. Readers take
+/// the newest copy whose change is committed; the writer fills the other one. So a writer killed at any
+/// instruction leaves the last good copy readable, in all slots that of the same change.
+///
+/// `committed` is the number of the last change that is whole, a word that all slots share. The writer
+/// touches a copy that it shows only after the next commit, so a reader to whom it stayed the same
+/// has read no word of another change (words are copied atomically with acquire/release order: H.-J.
+/// Boehm, "Can seqlocks get along with programming language memory models?", MSPC 2012).
 template <typename T>
 struct Slot {
   static_assert(sizeof(T) % sizeof(std::uint64_t) == 0 && alignof(T) <= alignof(std::uint64_t));
   static constexpr std::size_t words = sizeof(T) / sizeof(std::uint64_t);
 
-  std::uint64_t sequence;
+  std::uint64_t changes[2];
   std::uint64_t copies[2][words];
 
-  /// Writer only: replaces the value.
-  void store(const T& value) {
-    const std::uint64_t next = std::atomic_ref(sequence).load(std::memory_order_relaxed) + 1;
+  /// Writer only: readers see `value` once change `committed` + 1 is committed.
+  void stage(const T& value, std::uint64_t committed) {
     const auto* source = reinterpret_cast<const unsigned char*>(&value);
-    auto* target = copies[next % 2];
+    const std::size_t hidden = 1 - shown(committed);
     for (std::size_t i = 0; i < words; ++i) {
       std::uint64_t word;
       std::memcpy(&word, source + i * sizeof word, sizeof word);
-      std::atomic_ref(target[i]).store(word, std::memory_order_release);
+      store_word(copies[hidden][i], word);
     }
-    std::atomic_ref(sequence).store(next, std::memory_order_release);
+    store_word(changes[hidden], committed + 1);
   }
 
-  /// The sequence now; 0 for a slot never written.
-  [[nodiscard]] std::uint64_t sequence_now() const {
-    // atomic_ref has no const form in C++20; only loads here, so a read-only mapping will do.
-    return std::atomic_ref(const_cast<std::uint64_t&>(sequence)).load(std::memory_order_acquire);
+  /// Writer only: forgets what an earlier writer staged and did not live to commit.
+  void forget_staged(std::uint64_t committed) {
+    for (auto& change : changes)
+      if (change > committed) store_word(change, 0);
+  }
+
+  /// True for a slot that nobody has used.
+  [[nodiscard]] bool is_unused() const {
+    return load_word(changes[0]) == 0 && load_word(changes[1]) == 0;
   }
 
   /// Any reader: the first bytes of the value as a Prefix (a type with the same first members), or
-  /// nothing if 1000 tries in a row met a write (a writer does one a tick).
+  /// nothing if 1000 tries in a row met a commit (a writer does one a tick).
   template <typename Prefix>
-  [[nodiscard]] std::optional<Prefix> load_prefix() const {
+  [[nodiscard]] std::optional<Prefix> load_prefix(const std::uint64_t& committed) const {
     static_assert(sizeof(Prefix) % sizeof(std::uint64_t) == 0 && sizeof(Prefix) <= sizeof(T));
     std::optional<Prefix> value(std::in_place);
-    if (!try_copying(&*value, sizeof(Prefix) / sizeof(std::uint64_t))) value.reset();
+    if (!try_copying(&*value, sizeof(Prefix) / sizeof(std::uint64_t), committed)) value.reset();
     return value;
   }
 
   /// Any reader: the whole value; nothing as for load_prefix().
-  [[nodiscard]] std::optional<T> load() const { return load_prefix<T>(); }
+  [[nodiscard]] std::optional<T> load(const std::uint64_t& committed) const {
+    return load_prefix<T>(committed);
+  }
   /// The same into `value`, without a copy on the stack, which threads of others may have little of.
   /// False: nothing, and `value` may be torn.
-  [[nodiscard]] bool load_into(T& value) const { return try_copying(&value, words); }
+  [[nodiscard]] bool load_into(T& value, const std::uint64_t& committed) const {
+    return try_copying(&value, words, committed);
+  }
 
  private:
-  bool try_copying(void* target, std::size_t count) const {
+  /// Which copy readers take. Of two later ones it does not matter: the reader will find out.
+  [[nodiscard]] std::size_t shown(std::uint64_t committed) const {
+    const auto first = load_word(changes[0]);
+    const auto second = load_word(changes[1]);
+    if (second > committed) return 0;
+    return first > committed || second > first ? 1 : 0;
+  }
+  bool try_copying(void* target, std::size_t count, const std::uint64_t& committed) const {
     for (int tries = 0; tries < 1000; ++tries) {
-      const std::uint64_t before = sequence_now();
-      copy_words(before, target, count);
-      if (sequence_now() == before) return true;
+      const auto before = load_word(committed);
+      copy_words(copies[shown(before)], target, count);
+      if (load_word(committed) == before) return true;
     }
     return false;
   }
-  void copy_words(std::uint64_t from_sequence, void* target, std::size_t count) const {
-    auto& source = const_cast<std::uint64_t(&)[words]>(copies[from_sequence % 2]);
+  static void copy_words(const std::uint64_t (&source)[words], void* target, std::size_t count) {
     for (std::size_t i = 0; i < count; ++i) {
-      const std::uint64_t word = std::atomic_ref(source[i]).load(std::memory_order_acquire);
+      const std::uint64_t word = load_word(source[i]);
       std::memcpy(static_cast<unsigned char*>(target) + i * sizeof word, &word, sizeof word);
     }
   }

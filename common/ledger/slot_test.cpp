@@ -14,7 +14,7 @@ struct Sample {
 
 TEST(Slot, ReadersNeverSeeATornOrOlderValue) {
   auto slot = std::make_unique<Slot<Sample>>();
-  slot->store(Sample{});
+  std::uint64_t committed = 0;
   std::atomic<bool> done = false;
   std::atomic<std::size_t> seen = 0;
   std::uint64_t stored = 0;
@@ -22,15 +22,16 @@ TEST(Slot, ReadersNeverSeeATornOrOlderValue) {
   std::thread writer([&] {
     while (stored < 20000 || seen < 100) {
       Sample sample;
-      sample.words.fill(++stored);
-      slot->store(sample);
+      sample.words.fill(stored + 1);
+      slot->stage(sample, stored);
+      store_word(committed, ++stored);
       if (stored % 64 == 0) std::this_thread::yield();
     }
     done = true;
   });
   std::uint64_t last = 0;
   while (!done) {
-    const auto sample = slot->load();
+    const auto sample = slot->load(committed);
     if (!sample) continue;  // the writer here never rests; in the ledger it writes once a tick
     ++seen;
     for (const auto word : sample->words) EXPECT_EQ(word, sample->words[0]);
@@ -38,19 +39,43 @@ TEST(Slot, ReadersNeverSeeATornOrOlderValue) {
     last = sample->words[0];
   }
   writer.join();
-  EXPECT_EQ(slot->load()->words[63], stored);
+  EXPECT_EQ(slot->load(committed)->words[63], stored);
+}
+
+Sample all(std::uint64_t value) {
+  Sample sample;
+  sample.words.fill(value);
+  return sample;
 }
 
 TEST(Slot, AWriterKilledMidwayLeavesTheLastGoodCopy) {
   Slot<Sample> slot{};
-  Sample good;
-  good.words.fill(7);
-  slot.store(good);
-  slot.copies[(slot.sequence + 1) % 2][3] = 999;  // what a half-done store leaves behind
-  EXPECT_EQ(slot.load()->words[3], 7u);
-  good.words.fill(8);
-  slot.store(good);
-  EXPECT_EQ(slot.load()->words[3], 8u);
+  slot.stage(all(7), 0);
+  slot.copies[0][3] = 999;  // what a half-done stage of change 2 leaves behind
+  EXPECT_EQ(slot.load(1)->words[3], 7u);
+  slot.stage(all(8), 1);
+  EXPECT_EQ(slot.load(2)->words[3], 8u);
+}
+
+TEST(Slot, WhatIsStagedIsSeenOnceItIsCommitted) {
+  Slot<Sample> slot{};
+  for (const std::uint64_t committed : {0, 1, 5, 6}) {  // this slot is not in every change
+    slot.stage(all(1000), committed);
+    slot.stage(all(committed + 1), committed);
+    EXPECT_LE(slot.load(committed)->words[0], committed);
+    EXPECT_EQ(slot.load(committed + 1)->words[0], committed + 1);
+  }
+}
+
+TEST(Slot, WhatADeadWriterStagedIsNotCommittedByTheNext) {
+  for (const std::uint64_t committed : {0, 1, 2}) {
+    Slot<Sample> slot{};
+    for (std::uint64_t change = 0; change < committed; ++change) slot.stage(all(change + 1), change);
+    slot.stage(all(99), committed);
+    slot.forget_staged(committed);
+    // The next change does not touch this slot.
+    EXPECT_EQ(slot.load(committed + 1)->words[0], committed);
+  }
 }
 
 }  // namespace

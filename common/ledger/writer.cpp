@@ -7,6 +7,8 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 
+#include <algorithm>
+#include <array>
 #include <map>
 
 #include "common/base/file.hpp"
@@ -18,7 +20,9 @@ struct LedgerWriter::State {
   UniqueFd lock;
   LedgerMapping memory;
   bool took_over = false;
+  bool is_changing = false;  ///< between begin_change() and commit_change()
   std::map<Uuid, std::size_t> slots;
+  std::array<bool, max_vms> taken{};  ///< slots in use
 };
 
 LedgerWriter::LedgerWriter(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -32,11 +36,12 @@ bool LedgerWriter::took_over() const { return state_->took_over; }
 namespace {
 
 void store(std::uint64_t& field, Nanoseconds value) {
-  std::atomic_ref(field).store(static_cast<std::uint64_t>(value.count()), std::memory_order_release);
+  store_word(field, static_cast<std::uint64_t>(value.count()));
 }
 
 /// One writer at a time: an exclusive lock on a file beside the ledger, gone with the process.
 Result<UniqueFd> lock_beside(const std::string& path) {
+  fail_point();
   auto lock =
       UniqueFd(::open((path + ".lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!lock) return fail_errno(errno, "cannot open " + path + ".lock");
@@ -61,25 +66,32 @@ Result<LedgerMapping> map_existing(const std::string& path, const Uuid& boot) {
 /// Makes a ledger under a temporary name and renames it into place.
 Result<LedgerMapping> map_new(const LedgerOptions& options, const Uuid& boot) {
   const std::string temporary = options.path + ".new";
+  fail_point();
   ::unlink(temporary.c_str());
+  fail_point();
   UniqueFd fd(::open(temporary.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0640));
   if (!fd) return fail_errno(errno, "cannot make " + temporary);
+  fail_point();
   if (const group* owner = options.group.empty() ? nullptr : ::getgrnam(options.group.c_str()))
     if (::fchown(fd.get(), static_cast<uid_t>(-1), owner->gr_gid) != 0)
       return fail_errno(errno, "cannot give " + temporary + " to group " + options.group);
   if (::fchmod(fd.get(), 0640) != 0) return fail_errno(errno, "cannot set the mode of " + temporary);
+  fail_point();
   if (::ftruncate(fd.get(), sizeof(LedgerLayout)) != 0)
     return fail_errno(errno, "cannot size " + temporary);
   auto memory = LedgerMapping::map(fd.get(), true);
   if (!memory) return memory;
   auto& header = memory->get()->header;
+  fail_point();
   header.magic = ledger_magic;
   header.version = ledger_version;
   header.vm_slots = max_vms;
   header.host_slot_size = sizeof(Slot<HostRecord>);
   header.vm_slot_size = sizeof(Slot<VmRecord>);
   std::memcpy(header.boot_id, boot.bytes.data(), boot.bytes.size());
-  memory->get()->host.store(HostRecord{});
+  memory->get()->host.stage(HostRecord{}, header.committed);
+  store_word(header.committed, 1);
+  fail_point();
   if (::rename(temporary.c_str(), options.path.c_str()) != 0)
     return fail_errno(errno, "cannot rename " + temporary + " to " + options.path);
   return memory;
@@ -103,43 +115,67 @@ Result<LedgerWriter> LedgerWriter::open(const LedgerOptions& options) {
   auto& layout = *state->memory.get();
   store(layout.header.stale_after_ns, options.stale_after);
   store(layout.header.tick_ns, options.tick);
-  for (std::size_t i = 0; i < max_vms; ++i)
-    if (const auto head = layout.vms[i].load_prefix<VmHead>(); head && head->state != VmState::free)
-      state->slots.emplace(head->uuid, i);
+  const auto& committed = layout.header.committed;
+  layout.host.forget_staged(committed);
+  for (std::size_t i = 0; i < max_vms; ++i) {
+    auto& slot = layout.vms[i];
+    if (slot.is_unused()) continue;
+    slot.forget_staged(committed);
+    const auto head = slot.load_prefix<VmHead>(committed);
+    state->taken[i] = head && head->state != VmState::free;
+    if (state->taken[i]) state->slots.emplace(head->uuid, i);
+  }
   return LedgerWriter(std::move(state));
 }
 
 void LedgerWriter::beat(Nanoseconds now) { store(layout().header.heartbeat_ns, now); }
 
-void LedgerWriter::store_host(const HostRecord& record) { layout().host.store(record); }
+void LedgerWriter::begin_change() { state_->is_changing = true; }
+
+void LedgerWriter::commit_change() {
+  state_->is_changing = false;
+  auto& committed = layout().header.committed;
+  store_word(committed, committed + 1);
+}
+
+template <typename Record, typename Slot>
+void LedgerWriter::put(const Record& record, Slot& slot) {
+  slot.stage(record, layout().header.committed);
+  if (!state_->is_changing) commit_change();
+}
+
+void LedgerWriter::store_host(const HostRecord& record) { put(record, layout().host); }
 
 Result<void> LedgerWriter::store_vm(const VmRecord& record) {
   auto found = state_->slots.find(record.uuid);
   if (found == state_->slots.end()) {
-    for (std::size_t i = 0; i < max_vms && found == state_->slots.end(); ++i)
-      if (layout().vms[i].load_prefix<VmHead>()->state == VmState::free)
-        found = state_->slots.emplace(record.uuid, i).first;
-    if (found == state_->slots.end())
+    const auto free = std::ranges::find(state_->taken, false);
+    if (free == state_->taken.end())
       return fail(ENOSPC, "the ledger is full (" + std::to_string(max_vms) + " VMs), no slot for " +
                               record.uuid.to_string());
+    *free = true;
+    found = state_->slots.emplace(record.uuid, free - state_->taken.begin()).first;
   }
-  layout().vms[found->second].store(record);
+  put(record, layout().vms[found->second]);
   return {};
 }
 
 void LedgerWriter::drop_vm(const Uuid& uuid) {
   const auto found = state_->slots.find(uuid);
   if (found == state_->slots.end()) return;
-  layout().vms[found->second].store(VmRecord{});
+  put(VmRecord{}, layout().vms[found->second]);
+  state_->taken[found->second] = false;
   state_->slots.erase(found);
 }
 
-std::optional<HostRecord> LedgerWriter::host() const { return layout().host.load(); }
+std::optional<HostRecord> LedgerWriter::host() const {
+  return layout().host.load(layout().header.committed);
+}
 
 std::vector<VmRecord> LedgerWriter::vms() const {
   std::vector<VmRecord> found;
   for (const auto& [uuid, slot] : state_->slots)
-    if (auto record = layout().vms[slot].load()) found.push_back(*record);
+    if (auto record = layout().vms[slot].load(layout().header.committed)) found.push_back(*record);
   return found;
 }
 

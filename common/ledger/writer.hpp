@@ -39,6 +39,12 @@ class LedgerWriter {
   [[nodiscard]] bool took_over() const;
 
   void beat(Nanoseconds now);
+
+  /// What is stored between these two is one change: readers see all of it or nothing, and so does a
+  /// writer that takes over, whenever this one is killed. Outside, each call is a change of its own.
+  void begin_change();
+  void commit_change();
+
   void store_host(const HostRecord& record);
   /// Writes a VM's record into its slot, giving it one when it is new.
   /// Errors: ENOSPC when all max_vms slots are taken.
@@ -52,6 +58,8 @@ class LedgerWriter {
 
  private:
   struct State;
+  template <typename Record, typename Slot>
+  void put(const Record& record, Slot& slot);
   explicit LedgerWriter(std::unique_ptr<State> state);
   [[nodiscard]] LedgerLayout& layout() const;
   std::unique_ptr<State> state_;

@@ -15,6 +15,8 @@ namespace vpowercap {
 namespace {
 
 constexpr std::string_view usage_key = "usage_usec ";
+/// Version 1 has a cpu.stat too, with other things in it.
+constexpr std::string_view version_1_key = "nr_periods";
 
 bool is_vm_group(std::string_view name) {
   return (name.starts_with("machine-qemu") && name.ends_with(".scope")) ||
@@ -69,9 +71,12 @@ Result<VmCgroup> VmCgroup::open(const std::string& proc_root, const std::string&
     for (const char* mount : {"", "/unified"}) {
       const std::string file = base + mount + path->path + "/cpu.stat";
       auto fd = open_at(AT_FDCWD, file, O_RDONLY);
-      if (!fd) continue;
+      if (!fd && fd.error().code == ENOENT) continue;
+      if (!fd) return tl::unexpected(fd.error());
       VmCgroup group(*path, file, std::move(*fd));
-      if (group.usage_ns()) return group;  // version 1 has a cpu.stat too, with other things in it
+      const auto usage = group.usage_ns();
+      if (usage) return group;
+      if (usage.error().code != ENOENT) return tl::unexpected(usage.error());
     }
   if (const auto path = find_vm_cgroup(*text, false)) {
     const std::string file = base + "/cpuacct" + path->path + "/cpuacct.usage";
@@ -87,9 +92,11 @@ Result<std::uint64_t> VmCgroup::usage_ns() const {
   auto text = pread_line(fd_.get(), buffer);
   if (!text) return fail(text.error().code, file_ + ": " + text.error().message);
   if (path_.unified) {
+    if (text->starts_with(version_1_key)) return fail(ENOENT, file_ + " is one of version 1");
     if (!text->starts_with(usage_key)) return fail(EPROTO, file_ + " does not begin with usage_usec");
     text->remove_prefix(usage_key.size());
   }
+  if (text->find('\n') == std::string_view::npos) return fail(EPROTO, file_ + " holds no whole line");
   const auto value = parse_u64(text->substr(0, text->find('\n')));
   if (!value) return fail(EPROTO, file_ + " " + value.error().message);
   std::uint64_t ns = 0;

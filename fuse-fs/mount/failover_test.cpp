@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Servers are killed at random instants, also while they start, under readers of every kind: none of
 // them sees more than a pause. VPOWERCAP_KILLS sets how many, VPOWERCAP_SEED when.
-#include <dirent.h>
-
 #include <atomic>
 #include <iostream>
 #include <map>
@@ -10,6 +8,7 @@
 
 #include "tests/support/guest_view.hpp"
 #include "tests/support/mount_program.hpp"
+#include "tests/support/tree_readers.hpp"
 
 namespace vpowercap {
 namespace {
@@ -17,6 +16,7 @@ namespace {
 using std::chrono::microseconds;
 using testing::eventually;
 using testing::known_vm;
+using testing::TreeReaders;
 
 std::uint64_t setting(const char* name, std::uint64_t otherwise) {
   const char* text = std::getenv(name);
@@ -24,41 +24,6 @@ std::uint64_t setting(const char* name, std::uint64_t otherwise) {
 }
 
 double milliseconds_of(Nanoseconds time) { return static_cast<double>(time.count()) / 1e6; }
-
-/// What readers saw, all together.
-struct Seen {
-  std::atomic<std::uint64_t> reads = 0, errors = 0, cut_off = 0, decreasing = 0;
-  std::atomic<std::int64_t> worst_ns = 0;
-
-  /// Does `read` once and notes how long it took.
-  template <typename Read>
-  void timed(Read read) {
-    const auto begin = SystemClock().now();
-    read();
-    const auto took = (SystemClock().now() - begin).count();
-    ++reads;
-    for (auto worst = worst_ns.load(); took > worst && !worst_ns.compare_exchange_weak(worst, took);) {
-    }
-  }
-  void fail(const std::string& what) {
-    if (++errors < 10) std::cout << "failed: " << what << std::endl;
-  }
-  void judge(std::string_view text, std::uint64_t& last) {
-    const auto value = text.ends_with('\n') ? parse_u64(text) : Result<std::uint64_t>(0);
-    if (!value || *value == 0) ++cut_off;
-    else if (*value < last) ++decreasing;
-    else last = *value;
-  }
-};
-
-int entries_in(const std::string& path) {
-  DIR* const stream = ::opendir(path.c_str());
-  if (stream == nullptr) return -1;
-  int entries = 0;
-  while (::readdir(stream) != nullptr) ++entries;
-  ::closedir(stream);
-  return entries;
-}
 
 class Failover : public testing::MountProgram {
  protected:
@@ -75,19 +40,16 @@ class Failover : public testing::MountProgram {
     zone_ = paths_.source(known_vm) + "/intel-rapl/intel-rapl:0";
     kept_.reset(::open((zone_ + "/energy_uj").c_str(), O_RDONLY | O_CLOEXEC));
     ASSERT_TRUE(kept_);
-    entries_ = entries_in(zone_);
-    ASSERT_GT(entries_, 10);
+    readers_ = std::make_unique<TreeReaders>(paths_.source(known_vm));
+    ASSERT_GT(readers_->entries(), 10);
     device_ = device();
   }
   void TearDown() override {
     stop_ = true;
-    threads_.clear();
+    if (publisher_.joinable()) publisher_.join();
+    readers_.reset();
     kept_.reset();  // a close waits for the server
     MountProgram::TearDown();
-  }
-
-  void run(void (Failover::*body)()) {
-    threads_.emplace_back([this, body] { (this->*body)(); });
   }
 
   void publish_on() {
@@ -97,69 +59,9 @@ class Failover : public testing::MountProgram {
       std::this_thread::sleep_for(microseconds(500));
     }
   }
-  void read_kept() {
-    const UniqueFd file(::open((zone_ + "/energy_uj").c_str(), O_RDONLY | O_CLOEXEC));
-    std::uint64_t last = 0;
-    while (!stop_)
-      seen_.timed([&] {
-        char buffer[64];
-        const auto text = pread_whole(file.get(), buffer);
-        if (text) seen_.judge(*text, last);
-        else seen_.fail(text.error().message);
-      });
-  }
-  void read_fresh() {
-    std::uint64_t last = 0;
-    while (!stop_)
-      seen_.timed([&] {
-        const auto text = read_file_at(AT_FDCWD, zone_ + "/energy_uj");
-        if (text) seen_.judge(*text, last);
-        else seen_.fail(text.error().message);
-      });
-  }
-  void read_in_pieces() {
-    const UniqueFd file(::open((zone_ + "/energy_uj").c_str(), O_RDONLY | O_CLOEXEC));
-    std::uint64_t last = 0;
-    while (!stop_)
-      seen_.timed([&] {
-        std::string text;
-        char piece[3];
-        ssize_t got = 0;
-        while ((got = ::pread(file.get(), piece, sizeof piece, static_cast<off_t>(text.size()))) > 0)
-          text.append(piece, static_cast<std::size_t>(got));
-        if (got < 0) seen_.fail("read in pieces: " + std::to_string(errno));
-        else seen_.judge(text, last);
-      });
-  }
-  void stat_on() {
-    while (!stop_)
-      seen_.timed([&] {
-        struct stat found{};
-        if (::stat((zone_ + "/energy_uj").c_str(), &found) != 0 || found.st_size != 4096)
-          seen_.fail("stat: " + std::to_string(errno));
-      });
-  }
-  void list_on() {
-    while (!stop_)
-      seen_.timed([&] {
-        if (const int now = entries_in(zone_); now != entries_)
-          seen_.fail(std::to_string(now) + " entries");
-      });
-  }
-  void read_by_link() {
-    std::uint64_t last = 0;
-    while (!stop_)
-      seen_.timed([&] {
-        const auto text = read_file_at(AT_FDCWD, paths_.source(known_vm) + "/intel-rapl:0/energy_uj");
-        if (text) seen_.judge(*text, last);
-        else seen_.fail(text.error().message);
-      });
-  }
   void start_readers() {
-    for (const auto body :
-         {&Failover::publish_on, &Failover::read_kept, &Failover::read_fresh, &Failover::read_in_pieces,
-          &Failover::stat_on, &Failover::list_on, &Failover::read_by_link})
-      run(body);
+    publisher_ = std::jthread([this] { publish_on(); });
+    readers_->start();
   }
 
   /// From now on, servers are started from this program.
@@ -190,13 +92,14 @@ class Failover : public testing::MountProgram {
     return SystemClock().now() - begin;
   }
   void expect_nothing_seen() {
-    std::cout << seen_.reads << " reads: " << seen_.errors << " errors, " << seen_.cut_off
-              << " cut off, " << seen_.decreasing << " decreasing; worst read "
-              << milliseconds_of(Nanoseconds(seen_.worst_ns)) << " ms\n";
-    EXPECT_EQ(seen_.errors, 0u);
-    EXPECT_EQ(seen_.cut_off, 0u);
-    EXPECT_EQ(seen_.decreasing, 0u);
-    EXPECT_GT(seen_.reads, 100u);
+    const auto& seen = readers_->seen();
+    std::cout << seen.reads << " reads: " << seen.errors << " errors, " << seen.cut_off << " cut off, "
+              << seen.decreasing << " decreasing; worst read "
+              << milliseconds_of(Nanoseconds(seen.worst_ns)) << " ms\n";
+    EXPECT_EQ(seen.errors, 0u);
+    EXPECT_EQ(seen.cut_off, 0u);
+    EXPECT_EQ(seen.decreasing, 0u);
+    EXPECT_GT(seen.reads, 100u);
     EXPECT_EQ(device(), device_) << "it was mounted anew";
   }
 
@@ -212,11 +115,10 @@ class Failover : public testing::MountProgram {
   std::string own_;  ///< the server of this build
   std::string zone_;
   UniqueFd kept_;
-  int entries_ = 0;
   dev_t device_ = 0;
   std::atomic<bool> stop_ = false;
-  Seen seen_;
-  std::vector<std::jthread> threads_;
+  std::jthread publisher_;
+  std::unique_ptr<TreeReaders> readers_;
 };
 
 TEST_F(Failover, KilledServersCostNoRead) {

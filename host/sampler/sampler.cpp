@@ -271,11 +271,14 @@ IdleLearner::Memory Sampler::idle_memory() {
   return account_.idle_memory();
 }
 
+/// In one change: energy that VMs got must not be in the ledger without its being taken from the zones.
 void Sampler::write_ledger(Nanoseconds now) {
+  ledger_.begin_change();
   for (const auto& uuid : account_.take_expired(now)) ledger_.drop_vm(uuid);
   for (const auto& [uuid, record] : account_.vms())
     if (auto stored = ledger_.store_vm(record); !stored) problems_(stored.error());
   ledger_.store_host(account_.host());
+  ledger_.commit_change();
   ledger_.beat(now);
 }
 

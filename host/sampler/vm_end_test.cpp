@@ -67,14 +67,16 @@ TEST_F(LastWork, IsReadFromTheTotalOfAProcessNotYetReaped) {
   EXPECT_EQ(sample.tick.alive, 500ms) << "when it ended is not known";
 }
 
-TEST_F(LastWork, FallsBackOnTheTotalWhenTheGroupIsGone) {
+TEST_F(LastWork, FallsBackOnTheTotalWhenTheGroupCannotBeReadWhichIsAGap) {
   fake.in_group(70, fake.group);
   fake.usage_us(20'000);
   auto meter = open();
   fake.dir.write("sys/fs/cgroup" + fake.group + "/cpu.stat", "");
   die();
   fake.process(16, 'Z');
-  EXPECT_EQ(total(meter.measure({1s, 102s})), 100 * ms);
+  const auto sample = meter.measure({1s, 102s});
+  EXPECT_EQ(total(sample), 100 * ms);
+  EXPECT_TRUE(sample.tick.gap);
 }
 
 TEST_F(LastWork, OfABirthAndDeathInOneTickIsAllOfIt) {

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "common/units/apportion.hpp"
 
@@ -71,7 +72,13 @@ void VmMeter::find_group() {
   if (group_ || until_search_-- > 0) return;
   wait_ = std::min(2 * wait_ + 1, longest_wait);
   until_search_ = wait_;
-  if (auto group = VmCgroup::open(roots_.proc, roots_.sysfs, vm_.pid)) group_ = std::move(*group);
+  auto group = VmCgroup::open(roots_.proc, roots_.sysfs, vm_.pid);
+  if (group) {
+    group_ = std::move(*group);
+  } else if (group.error().code != ENOENT && group.error().code != ESRCH) {  // else there is none
+    group_trouble_ = group.error();
+    until_search_ = wait_ = 0;
+  }
 }
 
 std::optional<std::uint64_t> VmMeter::read_whole() {
@@ -79,7 +86,9 @@ std::optional<std::uint64_t> VmMeter::read_whole() {
   if (group_) {
     const auto usage = group_->usage_ns();
     if (usage) return *usage;
-    group_.reset();
+    group_trouble_ = usage.error();
+    if (usage.error().code != ENODEV) return std::nullopt;  // its work comes with a later reading
+    group_.reset();                                         // it was removed
   }
   const auto total = process_.total_ns();
   return total ? std::optional(*total) : std::nullopt;
@@ -213,25 +222,28 @@ VmSample VmMeter::measure(const Span& span) {
     charge_as_before(sample, uncharged_ns());
     charged_ns_ = sum_ns();
   }
-  sample.tick.gap = has_cut_helper_;
+  const auto trouble = std::exchange(group_trouble_, std::nullopt);
+  if (trouble) problems_.push_back(*trouble);
+  sample.tick.gap = has_cut_helper_ || trouble;
   is_catching_up_ = counts_helpers_from_birth_ = false;
   charge(sample, *threads);
   return sample;
 }
 
-/// Brings the rest to where the counters stand that outlive the process. False: there are none.
+/// Brings the rest to where the counters stand that outlive the process. False: not all could be read.
 bool VmMeter::read_last_rest() {
   const auto usage = group_ ? group_->usage_ns() : fail(ENOENT, "no group");
   if (usage) {
     rest_ns_ = std::max(rest_ns_, beyond(*usage, seen_ns_));
     return true;
   }
+  const bool is_group_cut = group_ && usage.error().code != ENODEV;  // it is there and has more
   const auto total = process_.total_ns();
   if (!total) return false;
   const auto unseen = beyond(*total, seen_ns_);
   if (source_ == WorkSource::processes) rest_ns_ = std::max(rest_ns_, unseen);
   else rest_ns_ += beyond(unseen, unseen_ns_ + (rest_ns_ - opened_rest_ns_));
-  return true;
+  return !is_group_cut;
 }
 
 VmSample VmMeter::finish(const Span& span) {
@@ -265,6 +277,7 @@ VmThreads VmMeter::threads() const {
 
 std::vector<Error> VmMeter::take_problems() {
   auto problems = process_.take_problems();
+  for (auto& problem : std::exchange(problems_, {})) problems.push_back(std::move(problem));
   for (auto& problem : helpers_.take_problems()) problems.push_back(std::move(problem));
   return problems;
 }

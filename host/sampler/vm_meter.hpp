@@ -78,7 +78,7 @@ class VmMeter {
   [[nodiscard]] VmThreads threads() const;
   /// See VmProcess::exit_fd.
   [[nodiscard]] int exit_fd() const { return process_.exit_fd(); }
-  /// What was odd about single threads since the last call, each naming its file.
+  /// What was odd about single threads and the control group since the last call, each naming its file.
   std::vector<Error> take_problems();
 
   /// Takes over a changed description of the same process.
@@ -126,6 +126,8 @@ class VmMeter {
   VcpuPlaces places_;
   std::map<ZoneScope, std::vector<std::uint64_t>> reserved_;  ///< see VmTick
   std::optional<VmCgroup> group_;
+  std::optional<Error> group_trouble_;  ///< why it could not be read since the last sample
+  std::vector<Error> problems_;
   HelperSet helpers_;
   LastOf last_;                       ///< by thread
   std::uint64_t seen_ns_ = 0;         ///< work of QEMU's threads, living and ended

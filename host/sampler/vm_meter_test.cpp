@@ -86,6 +86,21 @@ TEST_F(Meter, TheControlGroupCountsHelpersThatNoThreadShows) {
   EXPECT_EQ(total(next(meter)), 10 * ms);
 }
 
+TEST_F(Meter, AGroupThatCannotBeReadForATickIsAGapAndItsWorkComesLater) {
+  fake.in_group(70, fake.group);
+  fake.usage_us(1000);
+  auto meter = open();
+  next(meter);
+  fake.dir.write("sys/fs/cgroup" + fake.group + "/cpu.stat", "usage_usec 500");  // cut off
+  EXPECT_TRUE(next(meter).tick.gap);
+  EXPECT_EQ(meter.take_problems().size(), 1u);
+  fake.usage_us(41'000);
+  const auto sample = next(meter);
+  EXPECT_FALSE(sample.tick.gap);
+  EXPECT_EQ(total(sample), 40 * ms);
+  EXPECT_TRUE(meter.take_problems().empty());
+}
+
 TEST_F(Meter, AHelperInTheGroupIsCountedOnceOnTheCpuItRanOn) {
   fake.in_group(70, fake.group);
   fake.in_group(90, fake.group + "/emulator");

@@ -62,6 +62,8 @@ def _guest(test: str) -> Callable[[Path], Command]:
     return lambda build: [sys.executable, SOURCE / "tests/e2e/run.py", "--build", build, "-k", test]
 
 
+# Thousands of small files are rewritten: in memory, where a rewrite does not wait for a disk.
+_IN_MEMORY = {"TMPDIR": "/dev/shm"} if Path("/dev/shm").is_dir() else {}
 _READS = r"\d+ reads|^failed \d"
 
 ITEMS = (
@@ -83,5 +85,11 @@ ITEMS = (
          _guest("LifecycleTest"), {"VPOWERCAP_FAKE_LIFECYCLES": "1000", "VPOWERCAP_REAL_LIFECYCLES": "50"}),
     Item("all-at-once", "100 VM starts while daemon, server and libvirtd are killed or restarted at random", "VM starts,",
          _guest("AllAtOnceTest"), {"VPOWERCAP_RESTLESS_STARTS": "100"}),
+    Item("killed-daemons", "1,000 SIGKILLs of vpowercapd under readers of ledger and tree, one more per write",
+         rf"kills|fail points|conservation|{_READS}", lambda build: [build / "tests/kills/kills_test"],
+         {"VPOWERCAP_KILLS": "1000", "VPOWERCAP_STEP_STRIDE": "1", **_IN_MEMORY}),
+    Item("fault-sweep", "each call on /sys and /proc of vpowercapd's sampling goes wrong in 11 ways",
+         rf"runs|{_READS}", lambda build: [build / "tests/faults/fault_sweep_test"],
+         {"VPOWERCAP_FAULT_STRIDE": "1", **_IN_MEMORY}),
     Item("guest-reads", "100,000 reads by 8 threads in a real guest", _READS, _guest("StormTest")),
 )
