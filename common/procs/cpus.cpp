@@ -51,23 +51,6 @@ Result<std::uint32_t> read_id(const std::string& directory, const std::string& n
   return static_cast<std::uint32_t>(*id);
 }
 
-/// The CPUs of a kernel list such as "0-3,8". nullopt: not one.
-std::optional<std::vector<std::uint32_t>> parse_cpu_list(std::string_view text) {
-  constexpr std::uint64_t most = 65536;
-  std::vector<std::uint32_t> cpus;
-  text = without_newline(text);
-  while (!text.empty()) {
-    const auto range = text.substr(0, text.find(','));
-    text.remove_prefix(std::min(range.size() + 1, text.size()));
-    const auto dash = range.find('-');
-    const auto first = parse_u64(range.substr(0, dash));
-    const auto last = dash == std::string_view::npos ? first : parse_u64(range.substr(dash + 1));
-    if (!first || !last || *last < *first || *last >= most) return std::nullopt;
-    for (auto cpu = *first; cpu <= *last; ++cpu) cpus.push_back(static_cast<std::uint32_t>(cpu));
-  }
-  return cpus;
-}
-
 /// The siblings of `cpu`, without itself.
 Result<std::vector<std::uint32_t>> read_siblings(const std::string& directory, std::uint32_t cpu) {
   const std::string path = directory + "/topology/thread_siblings_list";
@@ -119,6 +102,23 @@ std::uint32_t CpuMap::cpus_in(std::uint32_t package) const {
                     [package](const auto& entry) { return entry.second == package; }));
 }
 
+std::optional<std::vector<std::uint32_t>> parse_cpu_list(std::string_view text) {
+  constexpr std::uint64_t most = 65536;
+  std::vector<std::uint32_t> cpus;
+  text = without_newline(text);
+  while (!text.empty()) {
+    const auto range = text.substr(0, text.find(','));
+    text.remove_prefix(std::min(range.size() + 1, text.size()));
+    const auto dash = range.find('-');
+    const auto first = parse_u64(range.substr(0, dash));
+    const auto last = dash == std::string_view::npos ? first : parse_u64(range.substr(dash + 1));
+    if (!first || !last || *last < *first || *last >= most) return std::nullopt;
+    if (*last - *first >= most - cpus.size()) return std::nullopt;
+    for (auto cpu = *first; cpu <= *last; ++cpu) cpus.push_back(static_cast<std::uint32_t>(cpu));
+  }
+  return cpus;
+}
+
 Result<CpuMap> read_cpu_map(const std::string& sysfs_root) {
   const std::string path = sysfs_root + "/devices/system/cpu";
   const std::unique_ptr<DIR, int (*)(DIR*)> directory(::opendir(path.c_str()), &::closedir);
@@ -153,9 +153,14 @@ Result<std::map<std::uint32_t, std::uint64_t>> read_cpu_busy_ns(const std::strin
   // Large machines print far more than 64 KiB of interrupt counts behind the CPUs.
   const auto text = read_file_at(AT_FDCWD, path, std::size_t{16} << 20);
   if (!text) return tl::unexpected(text.error());
+  return parse_cpu_busy_ns(*text, path);
+}
+
+Result<std::map<std::uint32_t, std::uint64_t>> parse_cpu_busy_ns(std::string_view text,
+                                                                 const std::string& path) {
   static const auto tick_ns = static_cast<std::uint64_t>(1'000'000'000 / ::sysconf(_SC_CLK_TCK));
   std::map<std::uint32_t, std::uint64_t> busy;
-  std::string_view rest = *text;
+  std::string_view rest = text;
   while (rest.starts_with("cpu")) {
     const std::size_t end = rest.find('\n');
     if (end == std::string_view::npos) return fail(EPROTO, path + " ends within a line");

@@ -4,7 +4,9 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/base/result.hpp"
@@ -34,5 +36,11 @@ Result<CpuMap> read_cpu_map(const std::string& sysfs_root);
 /// `proc_root` (guest time is within user). Resolution is one clock tick (10 ms).
 /// Errors: EPROTO naming the file.
 Result<std::map<std::uint32_t, std::uint64_t>> read_cpu_busy_ns(const std::string& proc_root);
+/// The same of the text of such a file, which messages call `path`.
+Result<std::map<std::uint32_t, std::uint64_t>> parse_cpu_busy_ns(std::string_view text,
+                                                                 const std::string& path);
+
+/// The CPUs of a kernel list such as "0-3,8", at most 65536. nullopt: not one.
+std::optional<std::vector<std::uint32_t>> parse_cpu_list(std::string_view text);
 
 }  // namespace vpowercap

@@ -134,6 +134,12 @@ TEST(ReadCpuBusyNs, RefusesMalformedFilesByName) {
   }
 }
 
+TEST(ParseCpuList, HasAnEnd) {
+  EXPECT_EQ(parse_cpu_list("0-65535\n")->size(), 65536u);
+  EXPECT_FALSE(parse_cpu_list("0-65536\n"));
+  EXPECT_FALSE(parse_cpu_list("0-65535,7\n")) << "a short text must not take memory without bound";
+}
+
 TEST(ReadCpuBusyNs, AndReadCpuMapKnowTheSameCpusOfThisMachine) {
   const auto busy = read_cpu_busy_ns("/proc");
   const auto map = read_cpu_map("/sys");

@@ -108,13 +108,19 @@ Result<std::vector<std::int64_t>> ResctrlGroup::threads() const {
   const auto file = directory_ + "/tasks";
   const auto text = read_file_at(AT_FDCWD, file, tasks_bytes);
   if (!text) return tl::unexpected(text.error());
+  return parse_tasks(*text, file);
+}
+
+Result<std::vector<std::int64_t>> parse_tasks(std::string_view text, const std::string& path) {
   std::vector<std::int64_t> threads;
-  std::string_view rest = *text;
+  std::string_view rest = text;
   while (!rest.empty()) {
     const auto line = rest.substr(0, rest.find('\n'));
     rest.remove_prefix(std::min(line.size() + 1, rest.size()));
     const auto tid = parse_u64(line);
-    if (!tid) return fail(EPROTO, file + " " + tid.error().message);
+    if (!tid) return fail(EPROTO, path + " " + tid.error().message);
+    if (*tid == 0 || *tid > std::numeric_limits<std::int32_t>::max())
+      return fail(EPROTO, path + " holds " + std::to_string(*tid) + ", which is no thread's number");
     threads.push_back(static_cast<std::int64_t>(*tid));
   }
   return threads;

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/base/result.hpp"
@@ -52,6 +53,9 @@ class ResctrlGroup {
   std::string parent_;
   std::vector<Cache> caches_;
 };
+
+/// The thread numbers of a `tasks` file, which messages call `path`. Errors: EPROTO.
+Result<std::vector<std::int64_t>> parse_tasks(std::string_view text, const std::string& path);
 
 /// All groups below `sysfs_root`/fs/resctrl, each control group before those within it.
 /// Errors: ENOENT when resctrl is not mounted or counts no traffic; as ResctrlGroup::open.

@@ -81,8 +81,10 @@ TEST_F(Resctrl, WhatIsNoNumberNamesTheFile) {
     EXPECT_EQ(traffic.error().code, code) << text;
     EXPECT_NE(traffic.error().message.find("mon_L3_01/mbm_total_bytes"), std::string::npos);
   }
-  dir.write(vm + "/tasks", "71\nx\n");
-  EXPECT_EQ(groups[1].threads().error().code, EPROTO);
+  for (const char* text : {"71\nx\n", "71\n0\n", "2147483648\n", "18446744073709551615\n"}) {
+    dir.write(vm + "/tasks", text);
+    EXPECT_EQ(groups[1].threads().error().code, EPROTO) << text;
+  }
 }
 
 TEST_F(Resctrl, MachinesWithoutItAreEnoent) {

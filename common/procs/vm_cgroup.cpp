@@ -25,6 +25,7 @@ bool is_vm_group(std::string_view name) {
 
 /// The path up to the first component that is a VM's group.
 std::optional<std::string> up_to_vm_group(std::string_view path) {
+  if (!path.starts_with('/')) return std::nullopt;  // the kernel writes none
   for (std::size_t at = path.find('/'); at != std::string_view::npos;) {
     const auto next = path.find('/', at + 1);
     if (is_vm_group(path.substr(at + 1, next - at - 1))) return std::string(path.substr(0, next));

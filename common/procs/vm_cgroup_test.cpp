@@ -21,7 +21,8 @@ TEST(FindVmCgroup, ClimbsToTheVmsOwnGroup) {
 
 TEST(FindVmCgroup, TakesNoGroupThatOthersShare) {
   for (const char* text : {"", "0::/\n", "0::/user.slice/user-0.slice/session-1.scope\n", "0:/x\n",
-                           "nonsense", "0::/machine.slice\n", "3:cpuset:/machine/a.libvirt-qemu\n"}) {
+                           "nonsense", "0::/machine.slice\n", "0::machine/a.libvirt-qemu\n",
+                           "4:cpuacct:x/a.libvirt-qemu\n", "3:cpuset:/machine/a.libvirt-qemu\n"}) {
     EXPECT_FALSE(find_vm_cgroup(text, true)) << text;
     EXPECT_FALSE(find_vm_cgroup(text, false)) << text;
   }

@@ -5,7 +5,6 @@
 #include <fcntl.h>
 
 #include <algorithm>
-#include <ranges>
 
 #include "common/base/file.hpp"
 
@@ -76,9 +75,9 @@ Result<MountTable> read_mount_table() {
 }
 
 const MountEntry* find_mount(const MountTable& table, std::string_view path) {
-  for (const auto& entry : table | std::views::reverse)
-    if (entry.mount_point == path) return &entry;
-  return nullptr;
+  const auto found = std::find_if(table.rbegin(), table.rend(),
+                                  [path](const auto& entry) { return entry.mount_point == path; });
+  return found == table.rend() ? nullptr : &*found;
 }
 
 }  // namespace vpowercap
