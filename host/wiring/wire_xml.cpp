@@ -137,7 +137,8 @@ pugi::xml_node metadata_of(pugi::xml_node domain, std::set<std::string>& added) 
   added.insert(metadata);
   const auto name = domain.child("name");
   const auto uuid = domain.child("uuid");
-  return domain.insert_child_after("metadata", uuid ? uuid : name);
+  const auto before = uuid ? uuid : name;
+  return before ? domain.insert_child_after("metadata", before) : domain.prepend_child("metadata");
 }
 
 void write_mark(pugi::xml_node domain, std::set<std::string> added) {
@@ -145,11 +146,12 @@ void write_mark(pugi::xml_node domain, std::set<std::string> added) {
   if (!mark) {
     mark = metadata_of(domain, added).append_child("vpowercap-wired:wired");
     mark.append_attribute("xmlns:vpowercap-wired").set_value(std::string(wired_namespace).c_str());
-    mark.append_attribute("added");
   }
+  auto list = mark.attribute("added");
+  if (!list) list = mark.append_attribute("added");
   std::string words;
   for (const auto& word : added) words += (words.empty() ? "" : " ") + word;
-  mark.attribute("added").set_value(words.c_str());
+  list.set_value(words.c_str());
 }
 
 std::set<std::string> read_mark(pugi::xml_node domain) {

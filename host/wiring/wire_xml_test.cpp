@@ -114,6 +114,19 @@ TEST(WireXml, UnwiringRestoresWhateverWasThere) {
   }
 }
 
+TEST(WireXml, UnwiringFindsWhatWasAddedToAMarkThatNamedNothing) {
+  const auto edited = domain("", "", "<metadata><w:wired xmlns:w='urn:vpowercap:wired:1'/></metadata>");
+  const auto xml = wired(edited);
+  EXPECT_TRUE(*is_wired_xml(xml));
+  EXPECT_FALSE(*is_wired_xml(unwired(xml)));
+}
+
+TEST(WireXml, ADomainWithoutNameAndUuidIsMarkedToo) {
+  const auto xml = wired("<domain/>");
+  EXPECT_TRUE(*is_wired_xml(xml));
+  EXPECT_FALSE(*is_wired_xml(unwired(xml)));
+}
+
 TEST(WireXml, LeavesHugePagesAndFilesTheirSource) {
   EXPECT_FALSE(has(wired(domain("<memoryBacking><hugepages/></memoryBacking>")), "memfd"));
   const std::string file =
