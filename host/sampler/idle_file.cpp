@@ -50,7 +50,22 @@ std::optional<IdleLearner::Memory> read_memory(const Json& json) {
   return memory;
 }
 
-std::string to_text(const IdleLearner::Memory& memory) {
+Result<void> write_file(const std::string& path, const std::string& text) {
+  const auto fd = open_at(AT_FDCWD, path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW);
+  if (!fd) return fail_errno(fd.error().code, "cannot write " + path);
+  if (const auto done = write_all(fd->get(), text); !done)
+    return fail_errno(done.error().code, "cannot write " + path);
+  if (::fsync(fd->get()) != 0) return fail_errno(errno, "cannot write " + path);
+  return {};
+}
+
+}  // namespace
+
+std::optional<IdleLearner::Memory> parse_idle_memory(std::string_view text) {
+  return read_memory(Json::parse(text, nullptr, false));
+}
+
+std::string print_idle_memory(const IdleLearner::Memory& memory) {
   Json zones = Json::array();
   for (const auto& [name, zone] : memory) {
     Json cells = Json::array();
@@ -63,29 +78,18 @@ std::string to_text(const IdleLearner::Memory& memory) {
   return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
-Result<void> write_file(const std::string& path, const std::string& text) {
-  const auto fd = open_at(AT_FDCWD, path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW);
-  if (!fd) return fail_errno(fd.error().code, "cannot write " + path);
-  if (const auto done = write_all(fd->get(), text); !done)
-    return fail_errno(done.error().code, "cannot write " + path);
-  if (::fsync(fd->get()) != 0) return fail_errno(errno, "cannot write " + path);
-  return {};
-}
-
-}  // namespace
-
 Result<IdleLearner::Memory> IdleFile::load() const {
   const auto text = read_file_at(AT_FDCWD, path_, max_size);
   if (!text && text.error().code == ENOENT) return fail(ENOENT, path_ + " is not there");
   if (!text) return fail_errno(text.error().code, "cannot read " + path_);
-  auto memory = read_memory(Json::parse(*text, nullptr, false));
+  auto memory = parse_idle_memory(*text);
   if (!memory) return fail(EPROTO, path_ + " does not hold learned idle power of version 1");
   return std::move(*memory);
 }
 
 Result<void> IdleFile::save(const IdleLearner::Memory& memory) {
   if (memory.empty()) return {};
-  auto text = to_text(memory);
+  auto text = print_idle_memory(memory);
   if (text == written_) return {};
   if (::mkdir(directory_.c_str(), 0755) != 0 && errno != EEXIST)
     return fail_errno(errno, "cannot make " + directory_);

@@ -2,12 +2,19 @@
 // The file in which learned idle power outlives the daemon.
 #pragma once
 
+#include <optional>
 #include <string>
+#include <string_view>
 
 #include "common/base/result.hpp"
 #include "host/sampler/idle_learner.hpp"
 
 namespace vpowercap {
+
+/// What an idle file says. nullopt: it is none of print_idle_memory()'s.
+std::optional<IdleLearner::Memory> parse_idle_memory(std::string_view text);
+/// The text of an idle file. Bytes of names that are no UTF-8 become U+FFFD.
+std::string print_idle_memory(const IdleLearner::Memory& memory);
 
 /// DIR/idle.json: {"version": 1, "zones": [{"name": ..., "cells": [[class, lowest µW, ticks], ...]}]}.
 /// Replaced whole by a rename. Not thread-safe.
