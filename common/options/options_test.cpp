@@ -57,6 +57,18 @@ TEST_F(OptionsOf, ErrorsNameTheOptionOrTheFileAndKey) {
   EXPECT_NE(error_of({"stray"}).find("stray"), std::string::npos);
 }
 
+TEST_F(OptionsOf, BoostsPlaceholdersAreNoNames) {
+  for (const std::string text :
+       {"%canonical_option% = 1\n", "count %invalid_line% 1\n", "[%option%]\na=1\n"}) {
+    dir.write("d.conf", "tick = 1 # 5 %\n" + text);
+    const auto error = error_of({"--config", dir.path("d.conf").c_str()});
+    EXPECT_NE(error.find(dir.path("d.conf")), std::string::npos) << error;
+  }
+  EXPECT_NE(error_of({"--%canonical_option%"}).find("canonical_option"), std::string::npos);
+  dir.write("d.conf", "# %canonical_option%\ncount = 5 # %\n");
+  EXPECT_EQ(parse({"--config", dir.path("d.conf").c_str()})->number("count", 1, 10), 5u);
+}
+
 TEST_F(OptionsOf, HelpManAndCompletionNameEveryOption) {
   for (const auto& option : spec.options) {
     EXPECT_NE(help_text(spec).find("--" + option.name), std::string::npos);

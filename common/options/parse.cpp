@@ -6,8 +6,10 @@
 #include <cstdio>
 #include <exception>
 #include <fstream>
+#include <sstream>
 #include <stdexcept>
 
+#include "common/base/utf8.hpp"
 #include "common/options/options.hpp"
 #include "common/options/version.hpp"
 
@@ -70,20 +72,35 @@ std::string switch_value(const std::string& text, const std::string& origin) {
   throw UsageError{origin + ": \"" + text + "\" is neither true nor false"};
 }
 
+/// Boost replaces the placeholders in its messages by what the user wrote, again and again: with one of
+/// them in there it would never end. No option's name has the sign that begins them.
+void refuse_placeholder(std::string_view name, const std::string& origin) {
+  if (name.find('%') != std::string_view::npos)
+    throw UsageError{origin + "there is no option \"" + printable(name) + "\""};
+}
+
+void refuse_placeholders_in(std::istream&& text, const std::string& path) {
+  for (std::string line; std::getline(text, line);)
+    refuse_placeholder(std::string_view(line).substr(0, line.find_first_of("=#")), path + ": ");
+}
+
 void read_config(const ProgramSpec& spec, const std::string& path, bool required, Options& options) {
   std::ifstream file(path);
   if (!file) {
     if (required) throw UsageError{"cannot read the configuration file " + path};
     return;
   }
+  std::stringstream text;
+  if (file.peek() != std::ifstream::traits_type::eof()) text << file.rdbuf();
+  refuse_placeholders_in(std::istringstream(text.str()), path);
   const auto described = describe(spec, true);
   try {
-    const auto parsed = po::parse_config_file(file, described);
+    const auto parsed = po::parse_config_file(text, described);
     for (const auto& option : parsed.options) {
       const std::string origin = path + ", " + option.string_key;
-      const auto& text = option.value.at(0);
+      const auto& value = option.value.at(0);
       OptionsParser::set(options, option.string_key,
-                         is_switch(spec, option.string_key) ? switch_value(text, origin) : text,
+                         is_switch(spec, option.string_key) ? switch_value(value, origin) : value,
                          origin);
     }
   } catch (const po::error& error) {
@@ -114,6 +131,9 @@ std::optional<Options> parse_options(const ProgramSpec& spec, int argc, const ch
   positional.add("arguments", -1);
   po::variables_map given;
   const int own = own_words(spec, argc, argv);
+  for (int i = 1; i < own; ++i)
+    if (const std::string_view word = argv[i]; word.starts_with('-'))
+      refuse_placeholder(word.substr(0, word.find('=')), "");
   try {
     using style = po::command_line_style::style_t;
     const int dashes = style::unix_style & ~style::allow_guessing;
