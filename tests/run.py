@@ -10,6 +10,7 @@ import sys
 import time
 import xml.etree.ElementTree as ElementTree
 
+PARTS = ["unit", "e2e", "asan", "tsan", "fuzz"]
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 SANITIZERS = {
     "asan": ["-Db_sanitize=address,undefined", "-Db_lundef=false", "-Doptimization=1"],
@@ -108,15 +109,28 @@ def end_to_end(directory: pathlib.Path) -> Counts:
     return counts
 
 
+def fuzzers(directory: pathlib.Path) -> Counts:
+    """Gives each fuzzer its seeds and a fixed number of inputs made from them."""
+    say(f"fuzz: building in {directory}, then running")
+    report = directory / "fuzz.junit.xml"
+    report.unlink(missing_ok=True)
+    code = run([sys.executable, "tests/fuzz/run.py", "--build", str(directory), "--junit", str(report)])
+    counts = count_junit(report, "fuzz") if report.exists() else Counts()
+    if code != 0 and counts.failed == 0:
+        counts.failed += 1
+        counts.notes.append(f"FAILED   fuzz: tests/fuzz/run.py ended with {code}")
+    return counts
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="scripts/test", description=__doc__)
-    parser.add_argument("--only", choices=["unit", "e2e", "asan", "tsan"], action="append",
+    parser.add_argument("--only", choices=PARTS, action="append",
                         help="run this part alone (may be given several times)")
     parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build" / "test",
                         help="where to build [%(default)s]")
     parser.add_argument("--no-install", action="store_true", help="do not install Debian packages")
     options = parser.parse_args()
-    parts = options.only or ["unit", "e2e", "asan", "tsan"]
+    parts = options.only or PARTS
     total = Counts()
     plain = options.build / "plain"
     if "unit" in parts:
@@ -129,6 +143,8 @@ def main() -> int:
     for name, meson_options in SANITIZERS.items():
         if name in parts:
             total.add(meson_tests(name, options.build / name, meson_options, ["unit"]))
+    if "fuzz" in parts:
+        total.add(fuzzers(options.build / "fuzz"))
     for note in total.notes:
         print(note)
     print(f"{total.passed} passed, {total.failed} failed, {total.skipped} skipped", flush=True)

@@ -91,5 +91,8 @@ ITEMS = (
     Item("fault-sweep", "each call on /sys and /proc of vpowercapd's sampling goes wrong in 11 ways",
          rf"runs|{_READS}", lambda build: [build / "tests/faults/fault_sweep_test"],
          {"VPOWERCAP_FAULT_STRIDE": "1", **_IN_MEMORY}),
+    Item("fuzzers", "100,000,000 inputs or more for the parsers of all that comes from outside", r"inputs",
+         lambda build: [sys.executable, SOURCE / "tests/fuzz/run.py", "--build", f"{build}-fuzz",
+                        "--runs", "100000000"]),
     Item("guest-reads", "100,000 reads by 8 threads in a real guest", _READS, _guest("StormTest")),
 )

@@ -1,0 +1,110 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Builds the fuzzers with clang, runs them two at a time, and says how many inputs each was given."""
+import argparse
+import concurrent.futures
+import dataclasses
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+import xml.etree.ElementTree as ElementTree
+
+SOURCE = pathlib.Path(__file__).resolve().parent.parent.parent
+CORPUS = SOURCE / "tests/fuzz/corpus"
+COMPILER = "clang++-14"
+
+# Of each 1000 inputs of the whole run, how many a fuzzer gets: those that rewrite files or parse XML
+# are slower by far, and all should end at about the same time.
+SHARES = {
+    "stat_line": 90, "cpu_list": 40, "cpu_times": 70, "cgroup": 90, "powercap_value": 90, "frame": 110,
+    "hook": 110, "guest_mount": 110, "mount_table": 70, "idle_file": 20, "domain_xml": 40, "wire_xml": 20,
+    "tasks": 65, "journal": 60, "powercap_tree": 5, "process": 5, "helpers": 4, "configuration": 1,
+}
+SANITIZERS = {
+    "ASAN_OPTIONS": "quarantine_size_mb=16:malloc_context_size=6",
+    "UBSAN_OPTIONS": "print_stacktrace=1",
+}
+
+
+@dataclasses.dataclass
+class Result:
+    """`runs` inputs were tried; `log` says why when not `clean`."""
+    name: str
+    runs: int
+    seconds: int
+    clean: bool
+    log: str
+
+
+def make(build: pathlib.Path) -> bool:
+    """Builds the fuzzers and nothing else; with ccache where the other builds have it."""
+    cached = os.environ.get("CXX", "").startswith("ccache ")
+    environment = dict(os.environ, CXX=f"ccache {COMPILER}" if cached else COMPILER)
+    setup = ["meson", "setup", str(build), str(SOURCE), "-Dwerror=true", "-Dtests=false", "-Dfuzzers=true"]
+    commands = [] if (build / "build.ninja").exists() else [setup]
+    commands.append(["ninja", "-C", str(build), "--quiet", "fuzzers"])
+    return all(subprocess.run(command, env=environment, stdout=sys.stderr, check=False).returncode == 0
+               for command in commands)
+
+
+def fuzz(build: pathlib.Path, name: str, runs: int, seed: int) -> Result:
+    """New inputs go to a directory that does not stay; one that breaks a law goes to the build's."""
+    with tempfile.TemporaryDirectory(prefix="vpowercap-corpus-") as found:
+        command = [str(build / "tests/fuzz" / f"fuzz_{name}"), f"-runs={runs}", f"-seed={seed}", "-max_len=1024",
+                   "-timeout=120", "-rss_limit_mb=3000", "-verbosity=1", f"-artifact_prefix={build}/{name}-", found,
+                   str(CORPUS / name)]
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                              text=True, errors="replace", env={**os.environ, **SANITIZERS}, check=False)
+    count = re.search(r"^Done (\d+) runs in (\d+) second", done.stderr, re.M)
+    clean = done.returncode == 0 and count is not None and int(count[1]) >= runs
+    return Result(name, int(count[1]) if count else 0, int(count[2]) if count else 0, clean,
+                  "" if clean else done.stderr[-6000:])
+
+
+def write_junit(path: pathlib.Path, results: list[Result]) -> None:
+    suite = ElementTree.Element("testsuite", name="fuzz", tests=str(len(results)))
+    for result in results:
+        case = ElementTree.SubElement(suite, "testcase", classname="fuzz", name=result.name)
+        if not result.clean:
+            ElementTree.SubElement(case, "failure", message="a law was broken").text = result.log
+    ElementTree.ElementTree(suite).write(path)
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--build", type=pathlib.Path, required=True, help="where to build")
+    parser.add_argument("--runs", type=int, default=1_000_000, help="inputs of all fuzzers together [%(default)s]")
+    parser.add_argument("--seed", type=int, default=1, help="of libFuzzer's random numbers [%(default)s]")
+    parser.add_argument("--only", choices=SHARES, action="append", help="this fuzzer alone, with all the inputs")
+    parser.add_argument("--junit", type=pathlib.Path, help="where to write results in JUnit's form")
+    return parser.parse_args()
+
+
+def main() -> int:
+    options = arguments()
+    if not make(options.build):
+        print("the fuzzers cannot be built")
+        return 1
+    shares = {name: SHARES[name] for name in options.only or SHARES}
+    whole = sum(shares.values())
+    results = []
+    with concurrent.futures.ThreadPoolExecutor(max_workers=2) as pool:
+        jobs = [pool.submit(fuzz, options.build.resolve(), name, -(-options.runs * share // whole), options.seed)
+                for name, share in sorted(shares.items(), key=lambda item: item[1])]
+        for job in concurrent.futures.as_completed(jobs):
+            result = job.result()
+            results.append(result)
+            print(f"{result.name}: {result.runs} inputs in {result.seconds} s, "
+                  + ("0 crashes" if result.clean else f"FAILED\n{result.log}"), flush=True)
+    if options.junit:
+        write_junit(options.junit, results)
+    bad = sum(not result.clean for result in results)
+    print(f"{sum(result.runs for result in results)} inputs of {len(results)} fuzzers: {bad} crashes")
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
