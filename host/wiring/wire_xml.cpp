@@ -69,6 +69,13 @@ bool has_elements(pugi::xml_node node) {
                              [](pugi::xml_node child) { return child.type() == pugi::node_element; });
 }
 
+/// Not a second attribute where there is one without a value.
+void set(pugi::xml_node element, const char* name, const char* value) {
+  auto attribute = element.attribute(name);
+  if (!attribute) attribute = element.append_attribute(name);
+  attribute.set_value(value);
+}
+
 Result<void> share_memory(pugi::xml_node domain, std::set<std::string>& added,
                           std::vector<std::string>& changes) {
   auto memory = domain.child("memoryBacking");
@@ -100,7 +107,7 @@ Result<void> share_memory(pugi::xml_node domain, std::set<std::string>& added,
   if (type.empty() && !memory.child("hugepages")) {
     auto element = memory.child("source");
     if (!element) element = memory.append_child("source");
-    element.append_attribute("type").set_value("memfd");
+    set(element, "type", "memfd");
     added.insert(source);
     changes.emplace_back(
         "memory comes from a memfd: no transparent huge pages, unless "
@@ -109,7 +116,7 @@ Result<void> share_memory(pugi::xml_node domain, std::set<std::string>& added,
   if (mode.empty()) {
     auto element = memory.child("access");
     if (!element) element = memory.append_child("access");
-    element.append_attribute("mode").set_value("shared");
+    set(element, "mode", "shared");
     added.insert(access);
     changes.emplace_back("memory is shared with the virtiofs server");
   }

@@ -121,6 +121,13 @@ TEST(WireXml, UnwiringFindsWhatWasAddedToAMarkThatNamedNothing) {
   EXPECT_FALSE(*is_wired_xml(unwired(xml)));
 }
 
+TEST(WireXml, GivesAnAttributeWithoutAValueOneAndNoSecond) {
+  const auto xml =
+      wired(domain("  <memoryBacking><source type=''/><access mode=''/></memoryBacking>\n"));
+  EXPECT_TRUE(has(in_one_form(xml), "<source type=\"memfd\"/><access mode=\"shared\"/>")) << xml;
+  EXPECT_EQ(wired(xml), xml);
+}
+
 TEST(WireXml, ADomainWithoutNameAndUuidIsMarkedToo) {
   const auto xml = wired("<domain/>");
   EXPECT_TRUE(*is_wired_xml(xml));
