@@ -67,6 +67,8 @@ Result<VmCgroup> VmCgroup::open(const std::string& proc_root, const std::string&
   const std::string names = process_directory(proc_root, pid) + "/cgroup";
   const auto text = read_file_at(AT_FDCWD, names);
   if (!text) return tl::unexpected(text.error());
+  // Empty where the kernel has no groups.
+  if (!text->empty() && !text->ends_with('\n')) return fail(EPROTO, names + " holds no whole lines");
   const std::string base = sysfs_root + "/fs/cgroup";
   if (const auto path = find_vm_cgroup(*text, true))
     for (const char* mount : {"", "/unified"}) {
