@@ -39,7 +39,10 @@ TEST_F(MountProgram, TheServerHasNoPrivileges) {
       read_file_at(AT_FDCWD, "/proc/" + std::to_string(server_pid()) + "/status").value();
   EXPECT_NE(status.find("\nUid:\t65534\t65534\t65534\t65534\n"), std::string::npos) << status;
   EXPECT_NE(status.find("\nCapPrm:\t0000000000000000\nCapEff:\t0000000000000000\n"), std::string::npos);
-  EXPECT_NE(status.find("\nNoNewPrivs:\t1\nSeccomp:\t2\n"), std::string::npos) << status;
+  EXPECT_NE(status.find("\nNoNewPrivs:\t1\n"), std::string::npos) << status;
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // whose calls are not on its list
+  EXPECT_NE(status.find("\nSeccomp:\t2\n"), std::string::npos) << status;
+#endif
 }
 
 TEST_F(MountProgram, AHooksDirectoryGetsATreeThatFillsWhenTheVmIsKnown) {

@@ -82,7 +82,7 @@ int body(int argc, const char* const* argv) {
   for (const int signal : {SIGTERM, SIGINT}) std::signal(signal, leave);
   for (const int signal : {SIGHUP, SIGPIPE}) std::signal(signal, SIG_IGN);
 
-  restrict_system_calls();
+  if constexpr (restricts_system_calls) restrict_system_calls();
 
   const SystemClock clock;
   LedgerSource ledger(path, clock, [](std::string_view trouble) {
