@@ -93,6 +93,11 @@ class TakeOver : public ::testing::Test {
   void ask(const ReadRequest& request) {
     EXPECT_EQ(::send(socket_.get(), &request, sizeof request, 0), ssize_t{sizeof request});
   }
+  /// A server forgets an answer after it has given it.
+  bool undecided(unsigned slot) const {
+    for (int attempt = 0; attempt < 2000 && journal_.slot(slot).decided(); ++attempt) ::usleep(10'000);
+    return !journal_.slot(slot).decided();
+  }
   void record_init() { journal_.record_init(std::as_bytes(std::span(&init_, 1))); }
 
   testing::TempDir dir_;
@@ -111,7 +116,7 @@ TEST_F(TakeOver, WhatWasReceivedIsAnswered) {
   EXPECT_EQ(reply(), "10: 4000\n");
   ask(ReadRequest(12, 0));
   EXPECT_EQ(reply(), "12: 4000\n");
-  EXPECT_FALSE(journal_.slot(1).decided());
+  EXPECT_TRUE(undecided(1)) << "what was answered would be answered again";
 }
 
 TEST_F(TakeOver, AnInitThatNobodyRecordedIsFoundWhereItWasReceived) {

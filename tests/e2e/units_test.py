@@ -67,7 +67,8 @@ class UnitsTest(unittest.TestCase):
             scratch, build.guest_mount, files={**host_files(), **_FILES},
             extra=[Program(build.daemon, f"{LIBEXEC}/vpowercapd"), Program(build.mount, f"{LIBEXEC}/vpowercap-mount"),
                    Program(build.server, f"{LIBEXEC}/vpowercap-fs"), Program(build.ctl, "/usr/bin/vpowercap"),
-                   Program(build.directory / "tests/tree/read_storm", "/usr/bin/read-storm")])
+                   Program(build.directory / "tests/tree/read_storm", "/usr/bin/read-storm"),
+                   Program(Path("/usr/bin/nice"), "/usr/bin/nice")])
         machine = resources.enter_context(PrivateHost())
         cls.host = Guest.create(machine, GuestSpec(
             "host", "0d6e5f7c-1f0b-4f5e-9c53-9a52d3c0f8aa", image, 21000, wired=False, memory_mib=768,
