@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fstream>
 
+#include "common/ledger/layout.hpp"
 #include "common/ledger/reader.hpp"
 #include "common/ledger/writer.hpp"
 #include "tests/support/temp_dir.hpp"
@@ -136,6 +137,34 @@ TEST_F(Ledger, AnotherVersionIsRefused) {
   file.put(99);
   file.close();
   EXPECT_NE(LedgerReader::open(options.path).error().message.find("version 99"), std::string::npos);
+}
+
+TEST_F(Ledger, ADamagedOneIsRefusedWithItsNameAndReadersSeeNoneOfIt) {
+  constexpr auto slot = offsetof(LedgerLayout, vms);
+  constexpr auto host = offsetof(LedgerLayout, host);
+  for (const std::size_t at : {offsetof(LedgerHeader, boot_id), host + sizeof(Slot<HostRecord>) / 4 * 3,
+                               slot + sizeof(Slot<VmRecord>) / 4 * 3, slot}) {
+    dir.remove("ledger");
+    {
+      auto writer = LedgerWriter::open(options);
+      ASSERT_TRUE(writer->store_vm(record_of(first, 41)));
+    }
+    std::fstream file(options.path, std::ios::in | std::ios::out | std::ios::binary);
+    file.seekg(static_cast<std::streamoff>(at));
+    std::string bytes(1, static_cast<char>(file.get() ^ 1));
+    if (at == slot) bytes.assign(sizeof(Slot<VmRecord>), '\0');  // as if it had never been used
+    file.seekp(static_cast<std::streamoff>(at));
+    file << bytes;
+    file.close();
+    const auto writer = LedgerWriter::open(options);
+    ASSERT_FALSE(writer) << at;
+    EXPECT_EQ(writer.error().code, EPROTO);
+    EXPECT_NE(writer.error().message.find(options.path + " is damaged"), std::string::npos);
+    const auto reader = LedgerReader::open(options.path);
+    const bool sees_it =
+        reader && (at < slot ? reader->host().has_value() : reader->find(first).has_value());
+    EXPECT_FALSE(sees_it) << at;
+  }
 }
 
 TEST_F(Ledger, IsFullAtItsLimitAndSaysSo) {

@@ -39,6 +39,12 @@ Result<Uuid> boot_id() {
   return *id;
 }
 
+tl::unexpected<Error> damaged_ledger(const std::string& path, const std::string& where) {
+  return fail(EPROTO, path + " is damaged (" + where +
+                          "): stop vpowercapd, remove the file, start it again; counters then begin "
+                          "anew");
+}
+
 Result<void> check_ledger(int fd, const std::string& path) {
   LedgerHeader header{};
   const ssize_t got = ::pread(fd, &header, sizeof header, 0);
@@ -49,6 +55,7 @@ Result<void> check_ledger(int fd, const std::string& path) {
     return fail(EPROTO, path + " has layout version " + std::to_string(header.version) +
                             ", this program reads version " + std::to_string(ledger_version) +
                             ": use programs of one release");
+  if (header.check != header_checksum(header)) return damaged_ledger(path, "its header");
   struct stat status{};
   if (::fstat(fd, &status) != 0) return fail_errno(errno, "cannot stat " + path);
   if (header.vm_slots != max_vms || header.host_slot_size != sizeof(Slot<HostRecord>) ||

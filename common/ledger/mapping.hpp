@@ -31,6 +31,9 @@ class LedgerMapping {
 /// This boot's id. Errors: those of reading /proc/sys/kernel/random/boot_id.
 Result<Uuid> boot_id();
 
+/// EPROTO: bytes at a place in the ledger `path` are not what a writer put there. Says what to do.
+tl::unexpected<Error> damaged_ledger(const std::string& path, const std::string& where);
+
 /// Whether the open ledger `fd` (named `path` in messages) is one this program can use.
 /// Errors: EPROTO with the reason and what to do.
 Result<void> check_ledger(int fd, const std::string& path);

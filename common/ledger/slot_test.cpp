@@ -78,5 +78,66 @@ TEST(Slot, WhatADeadWriterStagedIsNotCommittedByTheNext) {
   }
 }
 
+struct DamagedSlot : ::testing::Test {
+  Slot<Sample> slot{};
+
+  /// Three changes: the last one is in copy 1, the one before in copy 0.
+  void SetUp() override {
+    for (const std::uint64_t change : {0, 1, 2}) slot.stage(all(change + 1), change);
+  }
+};
+
+TEST_F(DamagedSlot, AValueWithAnyOtherBitIsNone) {
+  EXPECT_EQ(slot.health(3), SlotHealth::whole);
+  for (const std::size_t word : {0u, 31u, 63u})
+    for (const unsigned bit : {0u, 40u, 63u}) {
+      slot.copies[1][word] ^= std::uint64_t{1} << bit;
+      EXPECT_FALSE(slot.load(3));
+      EXPECT_EQ(slot.health(3), SlotHealth::damaged);
+      slot.copies[1][word] ^= std::uint64_t{1} << bit;
+    }
+  EXPECT_TRUE(slot.load(3));
+}
+
+TEST_F(DamagedSlot, TwoChangesDoNotUndoEachOther) {
+  slot.copies[1][0] ^= std::uint64_t{1} << 63;
+  slot.copies[1][1] ^= std::uint64_t{1} << 63;
+  EXPECT_FALSE(slot.load(3));
+}
+
+TEST_F(DamagedSlot, AnOlderCopyDoesNotPassForTheLast) {
+  for (const std::uint64_t change : {0, 1, 4, 5}) {
+    slot.changes[1] = change;
+    EXPECT_EQ(slot.health(3), SlotHealth::damaged) << change;
+  }
+  slot.changes[1] = 3;
+  slot.changes[0] = 4;
+  EXPECT_EQ(slot.health(3), SlotHealth::damaged);
+}
+
+TEST_F(DamagedSlot, NoStretchOfZeroesPassesForAnOlderOne) {
+  auto* const begin = reinterpret_cast<unsigned char*>(&slot);
+  const auto before = slot;
+  for (std::size_t size = 8; size <= sizeof slot; size += 8)
+    for (std::size_t at = 0; at + size <= sizeof slot; at += 8) {
+      slot = before;
+      std::memset(begin + at, 0, size);
+      const auto health = slot.health(3);
+      const auto where = std::to_string(size) + " zeroes at " + std::to_string(at);
+      // A slot that nobody has used is known by the header.
+      if (health == SlotHealth::unused) {
+        ASSERT_GE(size, sizeof slot.changes + sizeof slot.sums) << where;
+      } else if (health == SlotHealth::whole) {
+        ASSERT_EQ(slot.load(3)->words[0], 3u) << where;
+      }
+    }
+}
+
+TEST_F(DamagedSlot, AnUnusedOneIsNewWhateverItsWordsAre) {
+  slot.forget_staged(0);
+  EXPECT_EQ(slot.load(3)->words[0], 0u);
+  EXPECT_EQ(slot.health(3), SlotHealth::unused);
+}
+
 }  // namespace
 }  // namespace vpowercap

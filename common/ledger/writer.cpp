@@ -23,6 +23,7 @@ struct LedgerWriter::State {
   bool is_changing = false;  ///< between begin_change() and commit_change()
   std::map<Uuid, std::size_t> slots;
   std::array<bool, max_vms> taken{};  ///< slots in use
+  std::vector<std::size_t> given;     ///< slots that VMs got since the last commit
 };
 
 LedgerWriter::LedgerWriter(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -37,6 +38,41 @@ namespace {
 
 void store(std::uint64_t& field, Nanoseconds value) {
   store_word(field, static_cast<std::uint64_t>(value.count()));
+}
+
+/// The check goes first: a take-over that finds only it knows that the change was whole.
+void commit(LedgerHeader& header) {
+  const auto next = header.committed + 1;
+  store_word(header.committed_check, committed_checksum(next));
+  store_word(header.committed, next);
+}
+
+/// After the commit: until then the slot may be blank again after a kill.
+void mark_used(LedgerHeader& header, std::size_t slot) {
+  auto& word = header.used[slot / 64];
+  const auto bit = std::uint64_t{1} << (slot % 64);
+  if ((word & bit) == 0) store_word(word, word | bit);
+}
+
+/// Makes what an earlier writer left, killed anywhere, whole. Errors: EPROTO when it is damaged.
+Result<void> mend(LedgerLayout& layout, const std::string& path) {
+  auto& header = layout.header;
+  auto& committed = header.committed;
+  if (header.committed_check == committed_checksum(committed + 1)) store_word(committed, committed + 1);
+  else if (header.committed_check != committed_checksum(committed))
+    return damaged_ledger(path, "the number of its last change");
+  if (layout.host.health(committed) != SlotHealth::whole)
+    return damaged_ledger(path, "the host's record");
+  for (std::size_t i = 0; i < max_vms; ++i) {
+    auto& slot = layout.vms[i];
+    const auto health = slot.health(committed);
+    const bool was_used = (header.used[i / 64] >> (i % 64) & 1) != 0;
+    if (health == SlotHealth::damaged || (health == SlotHealth::unused && was_used))
+      return damaged_ledger(path, "VM slot " + std::to_string(i));
+    slot.forget_staged(committed);
+    if (health == SlotHealth::whole) mark_used(header, i);
+  }
+  return {};
 }
 
 /// One writer at a time: an exclusive lock on a file beside the ledger, gone with the process.
@@ -60,6 +96,7 @@ Result<LedgerMapping> map_existing(const std::string& path, const Uuid& boot) {
   if (!memory) return tl::unexpected(memory.error());
   if (std::memcmp(memory->get()->header.boot_id, boot.bytes.data(), boot.bytes.size()) != 0)
     return LedgerMapping();
+  if (auto mended = mend(*memory->get(), path); !mended) return tl::unexpected(mended.error());
   return memory;
 }
 
@@ -89,8 +126,9 @@ Result<LedgerMapping> map_new(const LedgerOptions& options, const Uuid& boot) {
   header.host_slot_size = sizeof(Slot<HostRecord>);
   header.vm_slot_size = sizeof(Slot<VmRecord>);
   std::memcpy(header.boot_id, boot.bytes.data(), boot.bytes.size());
+  header.check = header_checksum(header);
   memory->get()->host.stage(HostRecord{}, header.committed);
-  store_word(header.committed, 1);
+  commit(header);
   fail_point();
   if (::rename(temporary.c_str(), options.path.c_str()) != 0)
     return fail_errno(errno, "cannot rename " + temporary + " to " + options.path);
@@ -116,11 +154,9 @@ Result<LedgerWriter> LedgerWriter::open(const LedgerOptions& options) {
   store(layout.header.stale_after_ns, options.stale_after);
   store(layout.header.tick_ns, options.tick);
   const auto& committed = layout.header.committed;
-  layout.host.forget_staged(committed);
   for (std::size_t i = 0; i < max_vms; ++i) {
     auto& slot = layout.vms[i];
     if (slot.is_unused()) continue;
-    slot.forget_staged(committed);
     const auto head = slot.load_prefix<VmHead>(committed);
     state->taken[i] = head && head->state != VmState::free;
     if (state->taken[i]) state->slots.emplace(head->uuid, i);
@@ -134,8 +170,9 @@ void LedgerWriter::begin_change() { state_->is_changing = true; }
 
 void LedgerWriter::commit_change() {
   state_->is_changing = false;
-  auto& committed = layout().header.committed;
-  store_word(committed, committed + 1);
+  commit(layout().header);
+  for (const auto slot : state_->given) mark_used(layout().header, slot);
+  state_->given.clear();
 }
 
 template <typename Record, typename Slot>
@@ -155,6 +192,7 @@ Result<void> LedgerWriter::store_vm(const VmRecord& record) {
                               record.uuid.to_string());
     *free = true;
     found = state_->slots.emplace(record.uuid, free - state_->taken.begin()).first;
+    state_->given.push_back(found->second);
   }
   put(record, layout().vms[found->second]);
   return {};

@@ -27,8 +27,8 @@ struct LedgerOptions {
 /// its counters; makes a new one otherwise. Not thread-safe.
 class LedgerWriter {
  public:
-  /// Errors: EBUSY (another writer lives), EPROTO (a ledger of another version: the message says what
-  /// to do), those of the file system.
+  /// Errors: EBUSY (another writer lives), EPROTO (a ledger of another version, or a damaged one: the
+  /// message says what to do), those of the file system.
   static Result<LedgerWriter> open(const LedgerOptions& options);
 
   LedgerWriter(LedgerWriter&&) noexcept;
