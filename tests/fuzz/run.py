@@ -21,7 +21,7 @@ COMPILER = "clang++-14"
 SHARES = {
     "stat_line": 90, "cpu_list": 40, "cpu_times": 70, "cgroup": 90, "powercap_value": 90, "frame": 110,
     "hook": 110, "guest_mount": 110, "mount_table": 70, "idle_file": 20, "domain_xml": 40, "wire_xml": 20,
-    "tasks": 65, "journal": 60, "powercap_tree": 5, "process": 5, "helpers": 4, "configuration": 1,
+    "tasks": 60, "journal": 60, "ledger": 5, "powercap_tree": 5, "process": 5, "helpers": 4, "configuration": 1,
 }
 SANITIZERS = {
     "ASAN_OPTIONS": "quarantine_size_mb=16:malloc_context_size=6",
