@@ -44,13 +44,13 @@ class DamagedFiles(unittest.TestCase):
         self.host = daemon_test.Host(directory.name)
         self.addCleanup(lambda: self.host.process and self.host.process.poll() is None and self.host.stop())
 
-    def outcome(self) -> bool:
-        """Starts; whether it goes on with the ledger, not refuses it."""
+    def outcome(self, tick: int) -> bool:
+        """Starts; whether it goes on with the ledger, which was written up to a tick, not refuses it."""
         host = self.host
         host.log_path.unlink()
         with open(host.log_path, "ab") as log:
             host.process = subprocess.Popen(host.arguments(), stderr=log, stdout=log)
-        host.wait_for(lambda: host.process.poll() is not None or ("going on" in host.log() and "idle" in host.log()),
+        host.wait_for(lambda: host.process.poll() is not None or host.tick() > tick,
                       "the daemon to go on or to refuse")
         return host.process.poll() is None
 
@@ -63,6 +63,7 @@ class DamagedFiles(unittest.TestCase):
         host.stop(signal.SIGKILL)
         ledger = host.run_dir / "ledger"
         content = ledger.read_bytes()
+        tick = host.tick()
         used = content[:262144]  # the header, the host's record, the first slots: the rest is zeroes
         chosen = random.Random(1)
         starts = int(os.environ.get("VPOWERCAP_DAMAGED_STARTS", "12"))
@@ -72,7 +73,7 @@ class DamagedFiles(unittest.TestCase):
             bad = damaged(used, chosen)
             ledger.write_bytes(bad if len(bad) < len(used) else bad[:len(used)] + content[len(used):] + bad[len(used):])
             (host.root / "state/idle.json").write_bytes(damaged(b'{"version":1,"zones":[]}', chosen))
-            if not self.outcome():
+            if not self.outcome(tick):
                 self.assertEqual(host.process.returncode, 1, host.log())
                 lines = [line for line in host.log().splitlines() if str(ledger) in line]
                 self.assertEqual(len(lines), 1, f"start {number}: {host.log()}")
@@ -82,7 +83,7 @@ class DamagedFiles(unittest.TestCase):
             host.stop(signal.SIGKILL)
             self.assertGreaterEqual(min(joules[f"intel-rapl:{zone}"] for zone in range(3)), 7.0, f"start {number}")
         self.assertTrue(0 < gone_on < starts, f"{gone_on} of {starts} starts went on")
-        print(f"{starts} damaged starts: {gone_on} went on, no counter went back; {starts - gone_on} refused by name")
+        print(f"\n{starts} damaged starts: {gone_on} went on, no counter went back; {starts - gone_on} refused by name")
 
 
 if __name__ == "__main__":
