@@ -36,6 +36,7 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     unknown = sorted(set(options.items) - set(names))
     if unknown:
         parser.error(f"there is no item {unknown[0]}; there are {', '.join(names)}")
+    options.build = options.build.resolve()  # tests run in directories of their own
     options.items = [item for item in ITEMS if not options.items or item.name in options.items]
     return options
 
@@ -58,7 +59,8 @@ def run(item: Item, directory: Path) -> Outcome:
                             env={**os.environ, **item.environment(directory)}, check=False)
     if result.returncode != 0:
         sys.stderr.write(result.stdout)
-    return Outcome(item.name, result.returncode == 0, time.monotonic() - start, item.figures(result.stdout))
+    figures = item.figures(result.stdout)
+    return Outcome(item.name, result.returncode == 0 and bool(figures), time.monotonic() - start, figures)
 
 
 def main() -> int:
