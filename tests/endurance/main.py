@@ -45,7 +45,7 @@ def build(directory: Path) -> None:
     """Builds all, tests too. Errors: LabError; the compiler's words are on stderr."""
     progress(f"building in {directory}")
     setup = ["meson", "setup", "--buildtype=debugoptimized", "-Dwerror=false", str(directory), str(SOURCE)]
-    for command in ([] if (directory / "build.ninja").is_file() else [setup],
+    for command in ([] if (directory / "build.ninja").is_file() else setup,
                     ["ninja", "-C", str(directory), "--quiet"]):
         if command and subprocess.run(command, stdin=subprocess.DEVNULL, stdout=sys.stderr, check=False).returncode:
             raise LabError(f"`{' '.join(command[:2])} …` failed; the lines above say why")
