@@ -3,7 +3,9 @@
 #pragma once
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
+#include <mutex>
 #include <optional>
 #include <span>
 
@@ -13,14 +15,16 @@ namespace vpowercap {
 /// that content (kernel: fs/seq_file.c, fs/kernfs/file.c). A counter that grows a digit between two
 /// such reads would otherwise show its reader a number that never was.
 ///
-/// A table of fixed size, without locks: a handle's place is its number modulo the size, so that a
-/// handle is forgotten when that many others were read meanwhile; its reader then goes on in the value
-/// of the moment. Nothing is freed when a file is closed. Thread-safe, and a writer killed between any
-/// two instructions does no harm, so that the table may lie in memory that a successor inherits.
+/// A table of fixed size: a handle's number chooses a few places, of which it takes the one that was
+/// not used for longest. So a handle is forgotten only when thousands of others were read meanwhile;
+/// its reader then goes on in the value of the moment. Nothing is freed when a file is closed.
+/// Thread-safe. A process killed between any two instructions does no harm, so that the table may lie
+/// in memory that a successor inherits; one process at a time.
 class Snapshots {
  public:
-  static constexpr std::size_t size = 16384;
-  using Words = std::span<std::uint64_t, 2 * size>;
+  static constexpr std::size_t sets = 1365;
+  static constexpr std::size_t places_in_set = 8;
+  using Words = std::span<std::uint64_t, 32768>;
 
   /// `words` are zeroes or what a predecessor left, and must outlive this. Handles are numbered from
   /// `first` on: a time in ns, say, lest a successor gives out its predecessor's.
@@ -33,10 +37,20 @@ class Snapshots {
   [[nodiscard]] std::optional<std::uint64_t> find(std::uint64_t handle) const;
 
  private:
+  /// A handle's value. Value and mark from two writes make no handle.
+  struct Place {
+    std::uint64_t value;
+    std::uint64_t mark;     ///< value xor handle
+    std::uint64_t used_ns;  ///< CLOCK_MONOTONIC
+
+    [[nodiscard]] bool is_of(std::uint64_t handle) const { return (mark ^ value) == handle; }
+  };
+  static_assert(sets * places_in_set * sizeof(Place) <= Words::extent * sizeof(std::uint64_t));
+  [[nodiscard]] std::span<Place, places_in_set> set_of(std::uint64_t handle) const;
+
   std::atomic<std::uint64_t> next_;
-  /// Of each place first the value, then value xor handle: two halves from different writes make no
-  /// handle.
   Words words_;
+  mutable std::mutex mutex_;  ///< over the places
 };
 
 }  // namespace vpowercap

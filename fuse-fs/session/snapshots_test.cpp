@@ -11,12 +11,13 @@ namespace vpowercap {
 namespace {
 
 struct Snapshots : ::testing::Test {
-  std::vector<std::uint64_t> memory = std::vector<std::uint64_t>(2 * vpowercap::Snapshots::size);
+  std::vector<std::uint64_t> memory = std::vector<std::uint64_t>(vpowercap::Snapshots::Words::extent);
   vpowercap::Snapshots table(std::uint64_t first) {
     return {vpowercap::Snapshots::Words(memory), first};
   }
 };
-constexpr auto size = vpowercap::Snapshots::size;
+constexpr auto sets = vpowercap::Snapshots::sets;
+constexpr auto places = vpowercap::Snapshots::places_in_set;
 
 TEST_F(Snapshots, AHandleHasItsOwnValue) {
   auto snapshots = table(100);
@@ -38,20 +39,38 @@ TEST_F(Snapshots, ZeroIsAValueAndNoHandle) {
   EXPECT_EQ(snapshots.find(handle), 0u);
 }
 
-TEST_F(Snapshots, AnOldHandleIsForgottenAndNeverShowsAnothersValue) {
+TEST_F(Snapshots, AHandleThatOthersFollowedIsForgottenAndNeverShowsAnothersValue) {
   auto snapshots = table(1);
-  snapshots.keep(1, 7);
-  snapshots.keep(1 + size, 8);
+  for (std::uint64_t i = 0; i <= places; ++i) snapshots.keep(1 + i * sets, 7 + i);
   EXPECT_FALSE(snapshots.find(1));
-  EXPECT_EQ(snapshots.find(1 + size), 8u);
+  for (std::uint64_t i = 1; i <= places; ++i) EXPECT_EQ(snapshots.find(1 + i * sets), 7 + i);
 }
 
-TEST_F(Snapshots, HandlesOfOnePlaceWrittenAtOnceNeverMix) {
+TEST_F(Snapshots, AnOldHandleInUseOutlivesFilesThatAreOpenedAndClosed) {
+  auto snapshots = table(1);
+  const auto old = snapshots.new_handle();
+  for (std::uint64_t turn = 0; turn < 10; ++turn) {
+    snapshots.keep(old, turn);
+    for (std::uint64_t i = 0; i < (places - 1) * sets; ++i) {
+      snapshots.keep(snapshots.new_handle(), 1000);
+      ASSERT_EQ(snapshots.find(old), turn) << i << " others later";
+    }
+  }
+}
+
+TEST_F(Snapshots, WhatAnotherTableLeftThereIsForgotten) {
+  memory.assign(memory.size(), ~std::uint64_t{0} / 3);
+  auto snapshots = table(1);
+  for (std::uint64_t i = 0; i < places; ++i) snapshots.keep(1 + i * sets, i);
+  for (std::uint64_t i = 0; i < places; ++i) EXPECT_EQ(snapshots.find(1 + i * sets), i);
+}
+
+TEST_F(Snapshots, HandlesOfOneSetWrittenAtOnceNeverMix) {
   auto snapshots = table(1);
   std::vector<std::jthread> threads;
-  for (std::uint64_t i = 0; i < 4; ++i)
-    threads.emplace_back([&snapshots, handle = 5 + i * size] {
-      for (std::uint64_t turn = 0; turn < 50'000; ++turn) {
+  for (std::uint64_t i = 0; i < 2 * places; ++i)
+    threads.emplace_back([&snapshots, handle = 5 + i * sets] {
+      for (std::uint64_t turn = 0; turn < 10'000; ++turn) {
         snapshots.keep(handle, handle * 1'000'000 + turn % 1000);
         if (const auto found = snapshots.find(handle)) {
           ASSERT_EQ(*found / 1'000'000, handle);
