@@ -31,7 +31,6 @@ struct Thread {
   UniqueFd schedstat;
   UniqueFd stat;
   std::optional<ThreadWork> last;
-  std::uint64_t start_ticks = 0;
   bool troubled = false;
 };
 
@@ -66,6 +65,7 @@ struct VmProcess::State {
   std::unique_ptr<DIR, int (*)(DIR*)> tasks{nullptr, &::closedir};
   std::map<std::int64_t, Thread> threads;
   std::uint64_t ended_ns = 0;
+  bool is_cut = false;
   std::vector<Error> problems;
 
   [[nodiscard]] std::string path(std::int64_t tid, std::string_view file) const {
@@ -144,11 +144,11 @@ Result<ThreadWork> VmProcess::State::read(std::int64_t tid, Thread& thread) {
     return fail(EPROTO, path(tid, "stat") + " field 39 is no CPU number");
   const auto started = line->field(22);
   if (!started) return fail(EPROTO, path(tid, "stat") + " " + started.error().message);
-  if (thread.last && thread.start_ticks != *started)
+  if (thread.last && thread.last->start_ticks != *started)
     return fail(ESRCH, path(tid, "stat") + " is another thread's");
-  thread.start_ticks = *started;
   const auto serial = thread.last ? thread.last->serial : ++next_serial;
-  return ThreadWork{tid, vcpu_of(line->comm()), *run_ns, static_cast<std::uint32_t>(*cpu), serial};
+  return ThreadWork{tid,     vcpu_of(line->comm()), *run_ns, static_cast<std::uint32_t>(*cpu), serial,
+                    *started};
 }
 
 bool VmProcess::State::is_zombie() const {
@@ -176,14 +176,22 @@ void VmProcess::State::retire(Thread& thread) {
 std::optional<ThreadWork> VmProcess::State::settle(std::int64_t tid, Thread& thread,
                                                    Result<ThreadWork> work) {
   if (!work && work.error().code == ESRCH) {
-    // Ended; but it was listed, so its TID may have gone to a new thread.
-    retire(thread);
+    // Ended; but it was listed, so its TID may have gone to a new thread. One that started when this
+    // one did is this one, and so may be one that cannot be read at all, until it is no longer listed:
+    // what it did until now must not count twice.
+    Thread before = std::exchange(thread, {});
     work = visit(tid, thread);
-    if (!work && work.error().code == ESRCH) return std::nullopt;
+    if (!work || (before.last && before.last->start_ticks == work->start_ticks)) {
+      thread.last = before.last;
+      if (work) work->serial = before.last->serial;
+    } else {
+      retire(before);
+    }
+    if (!work && work.error().code == ESRCH) return thread.last;
   }
   if (!work) {
     if (!thread.troubled) problems.push_back(work.error());
-    thread.troubled = true;
+    thread.troubled = is_cut = true;
     return thread.last;
   }
   thread.troubled = false;
@@ -235,6 +243,7 @@ Result<std::vector<ThreadWork>> VmProcess::sample() {
     if (!listed) state_->retire(at->second);
     at = listed ? std::next(at) : state_->threads.erase(at);
   }
+  state_->is_cut = false;
   std::vector<ThreadWork> all;
   all.reserve(tids->size());
   for (const std::int64_t tid : *tids) {
@@ -264,6 +273,8 @@ Result<std::uint64_t> VmProcess::total_ns() const {
 }
 
 int VmProcess::exit_fd() const { return state_->exit_event.get(); }
+
+bool VmProcess::is_cut() const { return state_->is_cut; }
 
 std::uint64_t VmProcess::ended_ns() const { return state_->ended_ns; }
 

@@ -20,6 +20,7 @@ struct ThreadWork {
   std::uint32_t cpu = 0;              ///< CPU it last ran on, from task/TID/stat (field 39)
   /// Never the same for two threads of one VmProcess, also when the kernel gives a TID again.
   std::uint64_t serial = 0;
+  std::uint64_t start_ticks = 0;  ///< clock ticks since boot, from task/TID/stat (field 22)
 };
 
 /// A process identified by PID and start time. Keeps its threads' files open. Not thread-safe.
@@ -38,6 +39,8 @@ class VmProcess {
   /// A thread that cannot be read now is there with what was last seen of it, or left out when nothing
   /// was; see `take_problems`. Errors: ESRCH when the process is gone, or ended and not yet reaped.
   Result<std::vector<ThreadWork>> sample();
+  /// True when a thread could not be read in the last sample(): the sum has less than the threads did.
+  [[nodiscard]] bool is_cut() const;
   /// Work last seen of threads that have ended since open(): add it so that sums never go back.
   [[nodiscard]] std::uint64_t ended_ns() const;
   /// CPU time of the whole process with all threads that ever ended (stat fields 14 and 15), rounded

@@ -8,6 +8,7 @@
 
 #include <atomic>
 #include <csignal>
+#include <filesystem>
 #include <thread>
 
 #include "tests/support/fake_proc.hpp"
@@ -190,6 +191,25 @@ TEST_F(FakeVm, AThreadThatGetsAnUsedTidIsANewOne) {
   EXPECT_EQ(threads->at(2).run_ns, 9000u);
   EXPECT_NE(threads->at(2).serial, serial);
   EXPECT_EQ(process.ended_ns(), 7000u);
+}
+
+TEST_F(FakeVm, AThreadThatSeemedToHaveEndedCountsOnce) {
+  auto process = open();
+  ASSERT_TRUE(process.sample());
+  dir_.write("100/task/104/schedstat", "9000 1 1\n");
+  dir_.write("100/task/104/stat", testing::stat_line(104, "CPU 1/KVM", 777, 2));
+  const auto task = dir_.path() + "/100/task/104";
+  std::filesystem::rename(task, dir_.path() + "/elsewhere");
+  std::filesystem::create_symlink("nowhere", task);  // listed, and not there
+  EXPECT_EQ(shown(process.sample()).at(2), "104 vcpu1 7000 cpu2");
+  EXPECT_EQ(process.ended_ns(), 0u);
+  std::filesystem::remove(task);
+  write_thread(dir_, 100, 104, "CPU 1/KVM", 7500, 2);
+  EXPECT_EQ(shown(process.sample()).at(2), "104 vcpu1 7500 cpu2");
+  EXPECT_EQ(process.ended_ns(), 0u);
+  dir_.remove("100/task/104");
+  EXPECT_EQ(process.sample()->size(), 2u);
+  EXPECT_EQ(process.ended_ns(), 7500u);
 }
 
 TEST_F(FakeVm, ADeadLeaderThatNobodyReapedIsEsrchAndItsTotalStays) {

@@ -163,6 +163,26 @@ TEST_F(Books, StoppedVmsMakeWayWhereTheLedgerIsFull) {
   EXPECT_TRUE(account.take_expired(now + 1s).empty());
 }
 
+TEST_F(Books, ZonesBeyondTheLimitAreNamedAndTakeNothingFromTheOthers) {
+  auto readings = [&](std::uint64_t more) {
+    now += 1s;
+    std::vector<ZoneReading> zones;
+    for (std::uint32_t i = 0; i <= max_host_zones; ++i) {
+      const auto number = std::to_string(i);
+      zones.push_back({"intel-rapl:" + number, "package-" + number, EnergyDomain::package, i,
+                       262143328850, raw + more, now});
+    }
+    return account.book({now, std::move(zones), {}, {}, {}});
+  };
+  (void)readings(0);
+  const auto problems = readings(40'000'000);
+  ASSERT_EQ(problems.size(), 1u);
+  EXPECT_EQ(problems[0].code, ENOSPC);
+  EXPECT_NE(problems[0].message.find("intel-rapl:64: more than 64 zones"), std::string::npos);
+  EXPECT_EQ(account.host().zone_count, max_host_zones);
+  for (const auto& record : account.host().zones) EXPECT_EQ(record.energy_uj, 40'000'000u);
+}
+
 TEST_F(Books, FewerSocketsAfterAPowerCycleLoseNoEnergy) {
   account.admit(vm_of(2, 4, 2), now);
   VmTick both{.uuid = uuid_of(2), .alive = 1s};

@@ -64,6 +64,7 @@ void VmMeter::start(std::optional<WorkMark> mark, const Span& span, const Thread
   const auto since_boot = static_cast<std::uint64_t>(std::max(span.since_boot, Nanoseconds(0)).count());
   opened_ticks_ = since_boot / clock_tick_ns();
   counts_helpers_from_birth_ = is_resumed || is_born;
+  counts_from_now_ = !is_resumed && !is_born;
 }
 
 std::uint64_t VmMeter::uncharged_ns() const { return beyond(sum_ns(), charged_ns_); }
@@ -116,7 +117,8 @@ Result<VmMeter::Threads> VmMeter::read() {
     seen_ns_ += thread.run_ns;
     threads.counted.push_back({vm_.pid, thread});
   }
-  settle_rest(whole);
+  // What a thread did that could not be read would be taken for rest, and count again with the thread.
+  if (!process_.is_cut()) settle_rest(whole);
   auto helpers = helpers_.sample(group_ ? &*group_ : nullptr);
   outside_ns_ = helpers.outside_ns;
   has_cut_helper_ = helpers.is_cut;
@@ -156,7 +158,19 @@ void VmMeter::add(VmSample& sample, const ThreadWork& thread, std::uint32_t cpu_
   }
 }
 
+/// What threads did before this meter was opened, of which it could not read them then.
+void VmMeter::pass_over_old_work(const Threads& threads) {
+  if (!counts_from_now_) return;
+  for (const auto& piece : threads.counted) {
+    if (piece.pid != vm_.pid || piece.thread.start_ticks >= opened_ticks_ || last_.contains(key(piece)))
+      continue;
+    charged_ns_ += piece.thread.run_ns;
+    last_[key(piece)] = {piece.thread, piece.thread.run_ns, 0};
+  }
+}
+
 void VmMeter::charge(VmSample& sample, const Threads& threads) {
+  pass_over_old_work(threads);
   auto left = uncharged_ns();
   LastOf now;
   for (const auto* pieces : {&threads.counted, &threads.inside})
@@ -220,12 +234,14 @@ VmSample VmMeter::measure(const Span& span) {
   }
   if (is_catching_up_) {
     charge_as_before(sample, uncharged_ns());
-    charged_ns_ = sum_ns();
+    // A mark may be ahead, of threads that have ended; not so while some are missing.
+    charged_ns_ = process_.is_cut() ? std::max(charged_ns_, sum_ns()) : sum_ns();
   }
   const auto trouble = std::exchange(group_trouble_, std::nullopt);
   if (trouble) problems_.push_back(*trouble);
   sample.tick.gap = has_cut_helper_ || trouble;
-  is_catching_up_ = counts_helpers_from_birth_ = false;
+  is_catching_up_ = is_catching_up_ && process_.is_cut();
+  counts_helpers_from_birth_ = false;
   charge(sample, *threads);
   return sample;
 }

@@ -114,6 +114,7 @@ class VmMeter {
   void place(const Threads& threads, const Span& span);
   void add(VmSample& sample, const ThreadWork& thread, std::uint32_t cpu_before,
            std::uint64_t work_ns) const;
+  void pass_over_old_work(const Threads& threads);
   void charge(VmSample& sample, const Threads& threads);
   void charge_rest(VmSample& sample, std::uint64_t rest_ns, const Threads& threads) const;
   void charge_as_before(VmSample& sample, std::uint64_t work_ns) const;
@@ -140,6 +141,7 @@ class VmMeter {
   bool has_cut_helper_ = false;       ///< in the last reading, see HelperWork
   bool is_catching_up_ = false;       ///< the next work is that of a writer's absence
   bool counts_helpers_from_birth_ = false;
+  bool counts_from_now_ = false;               ///< work before it was opened is not the VM's here
   WorkSource source_ = WorkSource::processes;  ///< of rest_ns_
   unsigned wait_ = 0;                          ///< ticks between two searches for a missing group
   unsigned until_search_ = 0;

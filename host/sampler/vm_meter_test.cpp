@@ -38,11 +38,11 @@ struct Meter : ::testing::Test {
 TEST_F(Meter, AHotPluggedVcpuCountsFromItsStartAndAGoneOneKeepsItsWork) {
   auto meter = open();
   next(meter);
-  fake.thread(72, "CPU 2/KVM", 30 * ms, 1);
+  fake.thread(72, "CPU 2/KVM", 30 * ms, 1, 70, 10'050);
   auto sample = next(meter);
   EXPECT_EQ(total(sample), 30 * ms);
   EXPECT_EQ(sample.by_cpu.at(1).socket_ns, (std::vector<std::uint64_t>{0, 30 * ms}));
-  fake.thread(72, "CPU 2/KVM", 50 * ms, 1);
+  fake.thread(72, "CPU 2/KVM", 50 * ms, 1, 70, 10'050);
   EXPECT_EQ(total(next(meter)), 20 * ms);
   const auto mark = next(meter).tick.work_mark_ns;
   fake.dir.remove("proc/70/task/72");
@@ -55,8 +55,48 @@ TEST_F(Meter, AThreadWithAnUsedTidIsChargedWhole) {
   fake.thread(72, "worker", 10 * ms);
   auto meter = open();
   next(meter);
-  fake.thread(72, "worker", 40 * ms, 0, 70, 9000);
+  fake.thread(72, "worker", 40 * ms, 0, 70, 10'050);
   EXPECT_EQ(total(next(meter)), 40 * ms);
+}
+
+TEST_F(Meter, WorkOfAThreadThatCannotBeReadForATickCountsOnce) {
+  auto meter = open();
+  next(meter);
+  fake.thread(71, "CPU 0/KVM", 40 * ms);
+  fake.dir.write("proc/70/task/71/schedstat", "garbage\n");
+  fake.process(4);
+  EXPECT_EQ(total(next(meter)), 0u);
+  fake.thread(71, "CPU 0/KVM", 50 * ms);
+  fake.process(5);
+  EXPECT_EQ(total(next(meter)), 50 * ms);
+  fake.thread(71, "CPU 0/KVM", 60 * ms);
+  fake.process(6);
+  EXPECT_EQ(total(next(meter)), 10 * ms);
+}
+
+TEST_F(Meter, AThreadThatCouldNotBeReadAtTheStartIsNotChargedWhatItDidBefore) {
+  fake.dir.write("proc/70/task/71/schedstat", "garbage\n");
+  auto meter = open();
+  next(meter);
+  fake.thread(71, "CPU 0/KVM", 9000 * ms);
+  EXPECT_EQ(total(next(meter)), 0u);
+  fake.thread(71, "CPU 0/KVM", 9010 * ms);
+  EXPECT_EQ(total(next(meter)), 10 * ms);
+}
+
+TEST_F(Meter, AThreadThatCannotBeReadAfterARestartIsChargedFromTheMark) {
+  fake.thread(71, "CPU 0/KVM", 9000 * ms);
+  auto meter = open(WorkMark{8990 * ms, WorkSource::processes});
+  fake.dir.write("proc/70/task/71/schedstat", "garbage\n");
+  next(meter);
+  fake.thread(71, "CPU 0/KVM", 9020 * ms);
+  next(meter);
+  EXPECT_EQ(next(meter).tick.work_mark_ns, 9020 * ms);
+  auto again = open(WorkMark{9020 * ms, WorkSource::processes});
+  fake.dir.write("proc/70/task/71/schedstat", "garbage\n");
+  EXPECT_EQ(total(next(again)), 0u);
+  fake.thread(71, "CPU 0/KVM", 9030 * ms);
+  EXPECT_EQ(total(next(again)), 10 * ms);
 }
 
 TEST_F(Meter, AThreadThatMovedCountsInHalvesOnBothCpus) {
