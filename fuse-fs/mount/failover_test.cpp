@@ -100,6 +100,9 @@ class Failover : public testing::MountProgram {
     EXPECT_EQ(seen.cut_off, 0u);
     EXPECT_EQ(seen.decreasing, 0u);
     EXPECT_GT(seen.reads, 100u);
+    if (const auto longest = setting("VPOWERCAP_LONGEST_READ_MS", 0); longest > 0) {
+      EXPECT_LE(Nanoseconds(seen.worst_ns), std::chrono::milliseconds(longest));
+    }
     EXPECT_EQ(device(), device_) << "it was mounted anew";
   }
 

@@ -3,7 +3,9 @@
 #include "fuse-fs/mount/keeper.hpp"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -20,6 +22,9 @@ namespace {
 constexpr Nanoseconds first_back_off = std::chrono::milliseconds(100);
 /// Between two tries to make a mount.
 constexpr Nanoseconds mount_retry = std::chrono::seconds(5);
+/// Asked within `hung_after`. The server has the rest of that time to answer one: no reader waits for
+/// longer than the whole, whenever the server stopped.
+constexpr int questions = 5;
 /// Servers in a row that answer nothing.
 constexpr unsigned most_hung = 3;
 /// A server that lived this long was not one that dies at once.
@@ -43,6 +48,13 @@ std::vector<FlatLink> flat_links(const VmRecord& record) {
     if (entry.type == FileType::link)
       links.push_back({std::move(entry.name), tree.target(entry.node).value()});
   return links;
+}
+
+/// Most calls the kernel would answer itself for a while, for a server that is stopped, too; this one
+/// it does not (fuse_update_get_attr() in its fs/fuse/dir.c).
+bool server_answers(const std::string& path) {
+  struct statx found{};
+  return ::statx(AT_FDCWD, path.c_str(), AT_STATX_FORCE_SYNC, STATX_BASIC_STATS, &found) == 0;
 }
 
 void detach(const std::string& path) { ::umount2(path.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW); }
@@ -101,9 +113,11 @@ void Keeper::look_after_children() {
     if (!ended->is_clean()) complain("asking the server for trees to bind: the child " + ended->text());
   }
   const auto asked = std::max(binder_.started(), server_.started());
-  if (binder_.running() && server_.running() && clock_.now() - asked > options_.hung_after)
+  if (binder_.running() && server_.running() &&
+      clock_.now() - asked > options_.hung_after / questions * (questions - 1))
     lose_hung_server();
-  else if (const auto ended = server_.reap()) lose_server(ended->text(), ended->signal != SIGKILL);
+  else if (const auto ended = server_.reap())
+    lose_server(ended->text(), ended->signal == SIGKILL ? Loss::killed : Loss::ended);
 }
 
 /// True when there is a mount to serve.
@@ -129,24 +143,26 @@ void Keeper::start_server() {
                                  std::to_string(fds[1]), "--parent", std::to_string(::getpid())});
   if (suspects_requests_) command.emplace_back("--suspect-requests");
   const auto started = server_.start_program(command, fds, clock_.now());
-  if (!started) lose_server(started.error().message, false);
+  if (!started) lose_server(started.error().message, Loss::killed);
   else if (limiter_.pass("serving", clock_.now()))
     log::info("serving " + options_.paths.fs() + " with process " + std::to_string(server_.pid()));
 }
 
 /// The mount stays: we hold its descriptor and the journal, and the next server goes on with both.
 /// Until then readers wait.
-void Keeper::lose_server(const std::string& why, bool by_itself) {
+void Keeper::lose_server(const std::string& why, Loss loss) {
   const auto now = clock_.now();
   if (now - server_.started() > proven_after) back_off_ = Nanoseconds(0);
+  Nanoseconds wait{0};  // where one hung, readers have waited long enough
+  if (loss == Loss::ended) wait = back_off_;
   // One that others kill is not the worse for being started again.
-  const auto wait = by_itself ? back_off_ : std::min(back_off_, first_back_off);
+  if (loss == Loss::killed) wait = std::min(back_off_, first_back_off);
   if (limiter_.pass("server " + why, now))
     log::error("the server " + options_.server_command.front() + " of " + options_.paths.fs() + " " +
                why + ": starting another in " + std::to_string(wait / std::chrono::milliseconds(1)) +
                " ms");
   settled_ = false;
-  suspects_requests_ = by_itself;
+  suspects_requests_ = loss != Loss::killed;
   if (!server_.end(Nanoseconds(0))) return lose_mount("has a server that cannot be killed");
   next_start_ = now + wait;
   back_off_ = std::min(std::max(back_off_ * 2, first_back_off), options_.longest_back_off);
@@ -155,7 +171,7 @@ void Keeper::lose_server(const std::string& why, bool by_itself) {
 /// Where another server does not help either, those who wait are let go.
 void Keeper::lose_hung_server() {
   if (++hung_in_a_row_ >= most_hung) lose_mount("has servers that do not answer");
-  else lose_server("does not answer", true);
+  else lose_server("does not answer", Loss::hung);
 }
 
 void Keeper::lose_mount(const std::string& why) {
@@ -192,10 +208,11 @@ void Keeper::reconcile() {
   const auto ledger = ledger_.current();
   if (ledger) vms = ledger->vms();
   for (const auto& vm : vms) known.push_back(vm.uuid);
-  connect(vms, known);
-  // A ledger that nobody writes knows nothing of who is gone.
+  // A ledger that nobody writes knows nothing of who is gone. Before a question is asked: where answers
+  // are slow, one is always under way.
   const auto directories = list_directories(options_.paths.share_rw());
   if (ledger && !ledger->is_stale(clock_.now()) && directories) forget_dropped(known, *directories);
+  connect(vms, known);
 }
 
 void Keeper::connect(const std::vector<VmRecord>& vms, const std::vector<Uuid>& known) {
@@ -226,12 +243,11 @@ void Keeper::connect(const std::vector<VmRecord>& vms, const std::vector<Uuid>& 
 /// In a child, because looking up the tree asks the server. The child must not hold the mount's
 /// descriptor, or a dead server would not end its connection.
 void Keeper::start_binding(std::vector<Uuid> uuids) {
-  next_question_ = clock_.now() + options_.hung_after / 2;
+  next_question_ = clock_.now() + options_.hung_after / questions;
   const auto started = binder_.start_function(
       [this, &uuids] {
         mount_.fd.reset();
-        // Every UUID has a tree; what the kernel remembers of this one is older than it may be.
-        int failed = ::access(tree_path(options_.paths, Uuid{}).c_str(), F_OK) == 0 ? 0 : 1;
+        int failed = server_answers(tree_path(options_.paths, Uuid{})) ? 0 : 1;  // every UUID has one
         for (const auto& uuid : uuids) {
           const auto from = tree_path(options_.paths, uuid);
           const auto to = bind_path(options_.paths, uuid);

@@ -21,8 +21,8 @@ struct KeeperOptions {
   RunPaths paths;                           ///< run directory without symbolic links
   std::vector<std::string> server_command;  ///< without --fuse-fd and --journal-fd
   unsigned threads = 2;                     ///< requests that a server answers at a time
-  /// A server that leaves a bind, or the question asked twice in this time, unanswered for this long is
-  /// hung and replaced: its readers could not even be killed.
+  /// A server that has answered nothing for this long, neither a bind nor the question asked five times
+  /// in it, is hung and replaced: its readers could not even be killed.
   Nanoseconds hung_after{std::chrono::seconds(10)};
   /// The longest wait before a server that keeps ending is started again.
   Nanoseconds longest_back_off{std::chrono::seconds(5)};
@@ -59,10 +59,12 @@ class Keeper {
   void stop();
 
  private:
+  enum class Loss { ended, killed, hung };
+
   bool take_over();
   void start_server();
   bool provide_mount();
-  void lose_server(const std::string& why, bool by_itself);
+  void lose_server(const std::string& why, Loss loss);
   void lose_mount(const std::string& why);
   void release_mount();
   void lose_hung_server();

@@ -49,8 +49,7 @@ const ProgramSpec spec{
             {"interval", "MS", "500", "Time between two looks at what is missing, 10 to 60000 ms.",
              false},
             {"hung-after", "SECONDS", "10",
-             "A server that leaves a request of ours unanswered for so long is replaced, 1 to 600 s.",
-             false},
+             "A server that has answered nothing for so long is replaced, 1 to 600 s.", false},
             {"longest-delay", "MS", "5000",
              "Longest wait before a server that keeps ending is started again, 0 to 60000 ms. The "
              "first "

@@ -36,11 +36,14 @@ struct Seen {
   void fail(const std::string& what) {
     if (++errors < 10) std::cout << "failed: " << what << std::endl;
   }
-  void judge(std::string_view text, std::uint64_t& last) {
+  void judge(const char* how, std::string_view text, std::uint64_t& last) {
     const auto value = text.ends_with('\n') ? parse_u64(text) : Result<std::uint64_t>(0);
-    if (!value || *value == 0) ++cut_off;
-    else if (*value < last) ++decreasing;
+    if (!value || *value == 0) tell(++cut_off, how, text, last);
+    else if (*value < last) tell(++decreasing, how, text, last);
     else last = *value;
+  }
+  static void tell(std::uint64_t count, const char* how, std::string_view text, std::uint64_t last) {
+    if (count < 10) std::cout << how << ": \"" << text << "\" after " << last << std::endl;
   }
 };
 
@@ -88,8 +91,8 @@ class TreeReaders {
       if (pause_ > Nanoseconds(0)) std::this_thread::sleep_for(pause_);
     }
   }
-  void judge(const Result<std::string>& text, std::uint64_t& last) {
-    if (text) seen_.judge(*text, last);
+  void judge(const char* how, const Result<std::string>& text, std::uint64_t& last) {
+    if (text) seen_.judge(how, *text, last);
     else seen_.fail(text.error().message);
   }
   void read_kept() {
@@ -98,18 +101,18 @@ class TreeReaders {
     again([&] {
       char buffer[64];
       const auto text = pread_whole(file.get(), buffer);
-      if (text) seen_.judge(*text, last);
+      if (text) seen_.judge("kept descriptor", *text, last);
       else seen_.fail(text.error().message);
     });
   }
   void read_fresh() {
     std::uint64_t last = 0;
-    again([&] { judge(read_file_at(AT_FDCWD, zone_ + "/energy_uj"), last); });
+    again([&] { judge("fresh descriptor", read_file_at(AT_FDCWD, zone_ + "/energy_uj"), last); });
   }
   void read_by_link() {
     std::uint64_t last = 0;
     const auto path = share_ + "/intel-rapl:0/energy_uj";
-    again([&] { judge(read_file_at(AT_FDCWD, path), last); });
+    again([&] { judge("by link", read_file_at(AT_FDCWD, path), last); });
   }
   void read_in_pieces() {
     const UniqueFd file(::open((zone_ + "/energy_uj").c_str(), O_RDONLY | O_CLOEXEC));
@@ -121,7 +124,7 @@ class TreeReaders {
       while ((got = ::pread(file.get(), piece, sizeof piece, static_cast<off_t>(text.size()))) > 0)
         text.append(piece, static_cast<std::size_t>(got));
       if (got < 0) seen_.fail("read in pieces: " + std::to_string(errno));
-      else seen_.judge(text, last);
+      else seen_.judge("in pieces", text, last);
     });
   }
   void stat_on() {
