@@ -25,6 +25,21 @@ constexpr const char* access = "memory-access";
 constexpr const char* filesystem = "filesystem";
 constexpr const char* metadata = "metadata";
 
+bool is_mark(pugi::xml_node element) {
+  return element.type() == pugi::node_element && namespace_of(element) == wired_namespace;
+}
+
+/// libvirt prints each of these once, and drops a second mark. Where one is twice it would be chance
+/// which is changed.
+Result<void> expect_each_once(pugi::xml_node domain) {
+  for (const char* name : {"metadata", "memoryBacking", "devices"})
+    if (const auto all = domain.children(name); std::distance(all.begin(), all.end()) > 1)
+      return fail(EPROTO, "the domain XML has <" + std::string(name) + "> twice: leave one");
+  if (std::ranges::count_if(domain.child("metadata").children(), is_mark) > 1)
+    return fail(EPROTO, "the domain XML has vpowercap's mark in <metadata> twice: leave one");
+  return {};
+}
+
 Result<pugi::xml_node> load(std::string_view xml, pugi::xml_document& document) {
   if (xml.size() > max_xml_size) return fail(EPROTO, "the domain XML is longer than 4 MiB");
   const auto parsed = document.load_buffer(xml.data(), xml.size(), parse_flags, pugi::encoding_utf8);
@@ -33,6 +48,7 @@ Result<pugi::xml_node> load(std::string_view xml, pugi::xml_document& document) 
                             parsed.description());
   const auto domain = document.child("domain");
   if (!domain) return fail(EPROTO, "the XML has no <domain> element");
+  if (auto once = expect_each_once(domain); !once) return tl::unexpected(once.error());
   return domain;
 }
 
@@ -57,8 +73,7 @@ pugi::xml_node find_share(pugi::xml_node domain) {
 
 pugi::xml_node find_mark(pugi::xml_node domain) {
   for (const auto element : domain.child("metadata").children())
-    if (element.type() == pugi::node_element && namespace_of(element) == wired_namespace)
-      return element;
+    if (is_mark(element)) return element;
   return {};
 }
 

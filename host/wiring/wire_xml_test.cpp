@@ -45,6 +45,29 @@ std::string in_one_form(const std::string& xml) {
   return out.str();
 }
 
+TEST(WireXml, RefusesAnXmlOfMoreThanFourMebibytes) {
+  const std::string long_xml = domain() + std::string(4 * 1024 * 1024, ' ');
+  for (const auto& result : {wire_xml(long_xml, options), unwire_xml(long_xml)}) {
+    ASSERT_FALSE(result);
+    EXPECT_NE(result.error().message.find("longer than 4 MiB"), std::string::npos);
+  }
+}
+
+TEST(WireXml, RefusesWhatIsThereTwice) {
+  const std::string mark = "<w:wired xmlns:w='urn:vpowercap:wired:1' added='filesystem'/>";
+  const std::string metadata = "<metadata>" + mark + "</metadata>";
+  const auto expect_refused = [](const std::string& xml, const std::string& what) {
+    for (const auto& error :
+         {wire_xml(xml, options).error(), unwire_xml(xml).error(), is_wired_xml(xml).error()})
+      EXPECT_NE(error.message.find(what), std::string::npos) << error.message;
+  };
+  expect_refused(domain("", "", metadata + metadata), "<metadata> twice");
+  expect_refused(domain("", "", "<metadata>" + mark + mark + "</metadata>"),
+                 "mark in <metadata> twice");
+  expect_refused(domain("<memoryBacking/><memoryBacking/>"), "<memoryBacking> twice");
+  expect_refused(domain("<devices/>"), "<devices> twice");
+}
+
 TEST(WireXml, AddsSharedMemoryShareAndMark) {
   const auto result = wire_xml(domain(), options);
   ASSERT_TRUE(result) << result.error().message;
