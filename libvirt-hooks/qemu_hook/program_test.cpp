@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The program as libvirt runs it, in every state the rest of the world may be in.
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "libvirt-hooks/qemu_hook/test_call.hpp"
 
@@ -33,6 +34,16 @@ TEST_F(Hook, MakesTheDirectoryBeforeQemuNeedsItWhateverElseRuns) {
   ASSERT_EQ(::stat(made.c_str(), &found), 0);
   EXPECT_TRUE(S_ISDIR(found.st_mode));
   expect_harmless({"web", "prepare", "begin", "-"}, domain(), "prepare once more");
+}
+
+/// Where the host has no CPU for it, the program's time is over before it has done anything.
+TEST_F(Hook, MakesTheDirectoryEvenIfItIsNotRunInTime) {
+  if (!own_namespace) GTEST_SKIP() << "needs root for a mount namespace of its own";
+  around.stopped = std::chrono::milliseconds(250);
+  listen(16);
+  expect_harmless({"web", "prepare", "begin", "-"}, domain(), "prepare on a host without CPU time");
+  EXPECT_EQ(::access((paths.source(*Uuid::parse(uuid_text)) + "/intel-rapl").c_str(), F_OK), 0);
+  EXPECT_EQ(next_frame()->get("uuid"), uuid_text);
 }
 
 TEST_F(Hook, LeavesOutAnXmlThatFitsNoFrame) {

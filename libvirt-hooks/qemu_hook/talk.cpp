@@ -37,10 +37,12 @@ std::string read_until(int fd, std::size_t limit, Deadline deadline) {
   std::string input;
   std::array<char, 65536> chunk;
   while (input.size() < limit) {
-    const auto left =
-        std::chrono::duration_cast<milliseconds>(deadline - std::chrono::steady_clock::now()).count();
+    const auto left = std::max(deadline - std::chrono::steady_clock::now(), Deadline::duration::zero());
+    const auto wait = std::chrono::duration_cast<milliseconds>(left).count();
     pollfd ready{fd, POLLIN, 0};
-    if (left <= 0 || ::poll(&ready, 1, static_cast<int>(left)) <= 0) break;
+    const int count = ::poll(&ready, 1, static_cast<int>(wait));
+    if (count < 0 && errno == EINTR) continue;
+    if (count <= 0) break;
     if ((ready.revents & (POLLIN | POLLHUP)) == 0) break;
     const ssize_t got = ::read(fd, chunk.data(), std::min(chunk.size(), limit - input.size()));
     if (got <= 0) break;

@@ -14,8 +14,8 @@ namespace vpowercap {
 
 using Deadline = std::chrono::steady_clock::time_point;
 
-/// What comes from `fd` until its end, `limit` bytes or the deadline. A descriptor that cannot be read
-/// has nothing to say.
+/// What comes from `fd` until its end or `limit` bytes, waiting until the deadline; what is there
+/// already is read after it, too. A descriptor that cannot be read has nothing to say.
 std::string read_until(int fd, std::size_t limit, Deadline deadline);
 
 /// Sends one frame to the daemon's socket, without its field "xml" where it would be too long. Never

@@ -12,6 +12,7 @@
 
 #include <csignal>
 #include <iostream>
+#include <thread>
 
 #include "common/base/file.hpp"
 #include "common/wire/unix_address.hpp"
@@ -103,11 +104,17 @@ Outcome Hook::run(const std::vector<std::string>& words, const std::string* inpu
   if (child == 0) become_hook(around, in_read.get(), out_write.get(), arguments.data());
   out_write.reset();
   in_read.reset();
+  if (around.stopped > milliseconds(0)) {
+    std::this_thread::sleep_for(milliseconds(40));  // it waits for its input then
+    ::kill(child, SIGSTOP);
+    std::this_thread::sleep_for(around.stopped);
+  }
   if (input != nullptr) {
     ::signal(SIGPIPE, SIG_IGN);
     (void)write_all(in_write.get(), *input);
     in_write.reset();
   }
+  if (around.stopped > milliseconds(0)) ::kill(child, SIGCONT);
   Outcome outcome;
   char buffer[4096];
   // The end of the output is the end of the last process that could write: no child is left behind.

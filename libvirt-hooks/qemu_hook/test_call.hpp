@@ -25,10 +25,11 @@ std::string domain(std::size_t padding = 0);
 
 /// What is unusual about the process that is the hook.
 struct Surroundings {
-  std::set<int> closed{};               ///< of the descriptors 0, 1 and 2
-  const char* output = nullptr;         ///< a file instead of a pipe as standard output and error
-  uid_t user = 0;                       ///< other than ours, where we may choose
-  std::optional<unsigned> processes{};  ///< the most that `user` may have
+  std::set<int> closed{};                ///< of the descriptors 0, 1 and 2
+  const char* output = nullptr;          ///< a file instead of a pipe as standard output and error
+  uid_t user = 0;                        ///< other than ours, where we may choose
+  std::optional<unsigned> processes{};   ///< the most that `user` may have
+  std::chrono::milliseconds stopped{0};  ///< how long it is kept from running before it gets its input
 };
 
 /// How one call went.

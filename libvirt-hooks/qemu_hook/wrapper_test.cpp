@@ -61,6 +61,19 @@ TEST_F(Wrapper, GivesUpOnAProgramThatHangs) {
   EXPECT_NE(::access(dir.path("waited").c_str(), F_OK), 0);
 }
 
+TEST_F(Wrapper, GivesTheDirectoryMoreTime) {
+  const std::string made = dir.path("made");
+  put(script("sleep 0.3; touch '" + made + "'"));
+  expect_harmless({"web", "start", "begin", "-"}, domain(), "start, a slow program");
+  EXPECT_NE(::access(made.c_str(), F_OK), 0);
+  expect_harmless_prepare("prepare, a slow program");
+  EXPECT_EQ(::access(made.c_str(), F_OK), 0);
+  dir.remove("made");
+  put(script("sleep 20; touch '" + made + "'"));
+  expect_harmless_prepare("prepare, a program that hangs");
+  EXPECT_NE(::access(made.c_str(), F_OK), 0);
+}
+
 TEST_F(Wrapper, DoesWithoutDescriptors) {
   put(HOOK_PROGRAM);
   listen(16);
