@@ -1,17 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The wrapped system calls.
+// One chosen fault.
 #include "tests/faults/injector.hpp"
-
-#include <dirent.h>
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <array>
-#include <cerrno>
-#include <cstdarg>
-#include <cstring>
-#include <optional>
 
 namespace {
 
@@ -33,25 +22,17 @@ bool is_below(const std::string& path) {
   return !state.root.empty() && path.starts_with(state.root) && !path.ends_with("/ledger");
 }
 
-std::string path_of(int fd) {
-  std::array<char, 4096> target;
-  const auto link = "/proc/self/fd/" + std::to_string(fd);
-  const auto length = ::readlink(link.c_str(), target.data(), target.size());
-  return length < 0 ? "" : std::string(target.data(), static_cast<std::size_t>(length));
-}
+}  // namespace
 
-std::string path_of(int directory, const char* name) {
-  return name[0] == '/' || directory == AT_FDCWD ? name : path_of(directory) + "/" + name;
-}
+namespace vpowercap::testing {
 
-bool applies(Call call, const FaultKind& kind) { return call == Call::read ? true : kind.error != 0; }
+bool watches_calls() { return !state.root.empty(); }
 
-/// What shall go wrong with this call: nothing, mostly. Leaves errno as it is.
 const FaultKind* next_fault(Call call, const std::string& path) {
   if (!is_below(path)) return nullptr;
   const auto number = state.calls.size();
   state.calls.push_back(call);
-  if (state.fault.kind == nullptr || !applies(call, *state.fault.kind)) return nullptr;
+  if (state.fault.kind == nullptr || !can_go_wrong(call, *state.fault.kind)) return nullptr;
   if (state.made == 0 && number == state.fault.nth) {
     state.file = path;
     state.call = call;
@@ -63,36 +44,6 @@ const FaultKind* next_fault(Call call, const std::string& path) {
   ++state.made;
   return state.fault.kind;
 }
-
-/// A wrapped call that can only fail: -1 and errno when it does.
-bool fails(Call call, const std::string& path) {
-  const int before = errno;
-  const auto* kind = next_fault(call, path);
-  errno = kind != nullptr ? kind->error : before;
-  return kind != nullptr;
-}
-
-/// A wrapped read.
-template <typename Read>
-ssize_t read_badly(int fd, void* buffer, Read read) {
-  const auto* kind = state.root.empty() ? nullptr : next_fault(Call::read, path_of(fd));
-  if (kind == nullptr) return read();
-  if (kind->error != 0) {
-    errno = kind->error;
-    return -1;
-  }
-  if (kind->read == FaultKind::Read::empty) return 0;
-  const auto got = read();
-  if (got < 1) return got;
-  if (kind->read == FaultKind::Read::shortened) return got > 1 ? got / 2 : got;
-  for (ssize_t i = 0; i < got; ++i)
-    static_cast<char*>(buffer)[i] = static_cast<char>(0xa0 + i * 7 % 90);
-  return got;
-}
-
-}  // namespace
-
-namespace vpowercap::testing {
 
 void arm_faults(const std::string& root, const Fault& fault) {
   state = State{};
@@ -108,53 +59,3 @@ std::uint64_t faults_made() { return state.made; }
 const std::string& faulty_file() { return state.file; }
 
 }  // namespace vpowercap::testing
-
-// The linker gives calls of X to __wrap_X and those of __real_X to X.
-extern "C" {
-int __real_openat64(int, const char*, int, mode_t);
-int __real_access(const char*, int);
-int __real_faccessat(int, const char*, int, int);
-int __real_fstatat64(int, const char*, struct stat*, int);
-DIR* __real_opendir(const char*);
-DIR* __real_fdopendir(int);
-dirent* __real_readdir64(DIR*);
-ssize_t __real_read(int, void*, size_t);
-ssize_t __real_pread64(int, void*, size_t, off_t);
-
-int __wrap_openat64(int directory, const char* name, int flags, ...) {
-  va_list more;
-  va_start(more, flags);
-  const mode_t mode = (flags & O_CREAT) != 0 ? va_arg(more, mode_t) : 0;
-  va_end(more);
-  if (!state.root.empty() && fails(Call::open, path_of(directory, name))) return -1;
-  return __real_openat64(directory, name, flags, mode);
-}
-int __wrap_access(const char* name, int mode) {
-  return fails(Call::look, name) ? -1 : __real_access(name, mode);
-}
-int __wrap_faccessat(int directory, const char* name, int mode, int flags) {
-  if (!state.root.empty() && fails(Call::look, path_of(directory, name))) return -1;
-  return __real_faccessat(directory, name, mode, flags);
-}
-int __wrap_fstatat64(int directory, const char* name, struct stat* status, int flags) {
-  if (!state.root.empty() && fails(Call::look, path_of(directory, name))) return -1;
-  return __real_fstatat64(directory, name, status, flags);
-}
-DIR* __wrap_opendir(const char* name) {
-  return fails(Call::open, name) ? nullptr : __real_opendir(name);
-}
-DIR* __wrap_fdopendir(int fd) {
-  if (!state.root.empty() && fails(Call::open, path_of(fd))) return nullptr;
-  return __real_fdopendir(fd);
-}
-dirent* __wrap_readdir64(DIR* directory) {
-  if (!state.root.empty() && fails(Call::list, path_of(::dirfd(directory)))) return nullptr;
-  return __real_readdir64(directory);
-}
-ssize_t __wrap_read(int fd, void* buffer, size_t size) {
-  return read_badly(fd, buffer, [&] { return __real_read(fd, buffer, size); });
-}
-ssize_t __wrap_pread64(int fd, void* buffer, size_t size, off_t offset) {
-  return read_badly(fd, buffer, [&] { return __real_pread64(fd, buffer, size, offset); });
-}
-}

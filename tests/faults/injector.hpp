@@ -1,37 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// Makes one chosen system call on the files of a directory go wrong. The test is linked with
-// --wrap for each of them; what is not below the directory is left alone.
+// Makes one chosen system call on the files of a directory go wrong; what is not below the directory is
+// left alone.
 #pragma once
 
 #include <cstdint>
 #include <string>
 #include <vector>
 
+#include "tests/faults/next_fault.hpp"
+
 namespace vpowercap::testing {
-
-/// How a call goes wrong: an errno, or a read that gives too little or nonsense.
-struct FaultKind {
-  const char* name;
-  int error;  ///< errno; 0 for the three that follow
-  enum class Read { none, shortened, empty, garbage } read = Read::none;
-};
-
-inline constexpr FaultKind fault_kinds[] = {
-    {"EIO", 5},
-    {"ENODATA", 61},
-    {"EINTR", 4},
-    {"ENOENT", 2},
-    {"ESRCH", 3},
-    {"EACCES", 13},
-    {"EMFILE", 24},
-    {"ENOMEM", 12},
-    {"short", 0, FaultKind::Read::shortened},
-    {"empty", 0, FaultKind::Read::empty},
-    {"garbage", 0, FaultKind::Read::garbage},
-};
-
-/// A call that was made.
-enum class Call { open, look, list, read };
 
 struct Fault {
   const FaultKind* kind = nullptr;  ///< nullptr: nothing goes wrong

@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include <array>
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
@@ -37,13 +36,14 @@ CountingTree::CountingTree(const std::string& class_directory) {
     write(at + "max_energy_range_uj", std::to_string(range_uj));
     zone.file.reset(::open((at + "energy_uj").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
     if (!zone.file) throw std::runtime_error("cannot write " + at + "energy_uj");
-    show(zone);
+    show(i);
   }
 }
 
 /// The text always has the same length, so that no reader meets half a number.
-void CountingTree::show(const Zone& zone) {
-  const auto raw = (zone.first_uj + zone.drawn_uj) % range_uj;
+void CountingTree::show(std::size_t number) const {
+  const auto& zone = zones_[number];
+  const auto raw = (zone.first_uj + drawn_uj_[number]) % range_uj;
   std::array<char, 24> text;
   const auto length =
       std::snprintf(text.data(), text.size(), "%016llu\n", static_cast<unsigned long long>(raw));
@@ -57,9 +57,10 @@ void CountingTree::run(const std::stop_token& stop) {
   while (!stop.stop_requested()) {
     std::this_thread::sleep_for(std::chrono::milliseconds(2));
     const std::chrono::duration<double> passed = Clock::now() - start;
-    for (auto& zone : zones_) {
-      zone.drawn_uj = static_cast<std::uint64_t>(static_cast<double>(zone.power_uw) * passed.count());
-      show(zone);
+    for (std::size_t i = 0; i < zones; ++i) {
+      drawn_uj_[i] =
+          static_cast<std::uint64_t>(static_cast<double>(zones_[i].power_uw) * passed.count());
+      show(i);
     }
   }
 }

@@ -2,6 +2,8 @@
 // A powercap tree that goes on counting: the energy that a host truly draws is known.
 #pragma once
 
+#include <array>
+#include <atomic>
 #include <cstdint>
 #include <string>
 #include <thread>
@@ -28,8 +30,8 @@ class CountingTree {
   static constexpr std::size_t zones = 3;
   /// The zone's name in the tree.
   [[nodiscard]] const std::string& id(std::size_t zone) const { return zones_[zone].id; }
-  /// What the zone has counted since start(), µJ. Only after stop().
-  [[nodiscard]] std::uint64_t drawn_uj(std::size_t zone) const { return zones_[zone].drawn_uj; }
+  /// What the zone has counted since start(), µJ; never less than what its file shows. Thread-safe.
+  [[nodiscard]] std::uint64_t drawn_uj(std::size_t zone) const { return drawn_uj_[zone]; }
 
  private:
   struct Zone {
@@ -37,12 +39,12 @@ class CountingTree {
     std::uint64_t power_uw;
     std::uint64_t first_uj;
     UniqueFd file;
-    std::uint64_t drawn_uj = 0;
   };
   void run(const std::stop_token& stop);
-  static void show(const Zone& zone);
+  void show(std::size_t zone) const;
 
   std::vector<Zone> zones_;
+  std::array<std::atomic<std::uint64_t>, zones> drawn_uj_{};
   std::jthread thread_;
 };
 

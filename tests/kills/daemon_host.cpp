@@ -2,6 +2,7 @@
 // Files and processes of the daemon's host.
 #include "tests/kills/daemon_host.hpp"
 
+#include <ctime>
 #include <filesystem>
 #include <fstream>
 #include <stdexcept>
@@ -44,6 +45,16 @@ void DaemonHost::end_vm(const Uuid& uuid) {
   write_list();
 }
 
+Nanoseconds DaemonHost::cpu_time(const Uuid& uuid) const {
+  const auto vm = vms_.find(uuid);
+  clockid_t clock{};
+  timespec spent{};
+  if (vm == vms_.end() || ::clock_getcpuclockid(vm->second->pid(), &clock) != 0 ||
+      ::clock_gettime(clock, &spent) != 0)
+    return Nanoseconds(0);
+  return std::chrono::seconds(spent.tv_sec) + Nanoseconds(spent.tv_nsec);
+}
+
 /// As libvirt's test driver reads it. Renamed into place: a daemon may be starting.
 void DaemonHost::write_list() const {
   std::string xml = "<node>\n";
@@ -64,7 +75,7 @@ std::vector<std::string> DaemonHost::command(const std::string& program,
           "--state-dir",
           "",
           "--sysfs-root",
-          directory_ + "/sys",
+          sysfs_root(),
           "--libvirt-uri",
           "test://" + directory_ + "/node.xml",
           "--libvirt-pid-dir",

@@ -29,6 +29,9 @@ class DaemonHost {
   [[nodiscard]] std::vector<std::string> command(const std::string& program,
                                                  const std::string& run_dir) const;
   CountingTree& tree() { return *tree_; }
+  [[nodiscard]] std::string sysfs_root() const { return directory_ + "/sys"; }
+  /// CPU time that a VM's process has used; 0 when it is not there.
+  [[nodiscard]] Nanoseconds cpu_time(const Uuid& uuid) const;
 
  private:
   void write_list() const;

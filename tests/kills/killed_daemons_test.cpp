@@ -1,16 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The real daemon is killed at random instants and at steps of its ledger's writer, under readers of
 // the ledger and of the mounted tree. VPOWERCAP_KILLS sets how many, VPOWERCAP_SEED when.
-#include <atomic>
-#include <cstring>
-#include <iostream>
 #include <random>
 
-#include "common/ledger/reader.hpp"
-#include "tests/kills/daemon_host.hpp"
-#include "tests/kills/ledger_laws.hpp"
-#include "tests/support/mount_program.hpp"
-#include "tests/support/tree_readers.hpp"
+#include "tests/kills/daemon_under_readers.hpp"
 
 namespace vpowercap {
 namespace {
@@ -18,50 +11,11 @@ namespace {
 using namespace std::chrono_literals;
 using testing::CountingTree;
 using testing::eventually;
-using testing::LedgerLaws;
+using testing::setting;
+using testing::uuid_of;
 
-std::uint64_t setting(const char* name, std::uint64_t otherwise) {
-  const char* text = std::getenv(name);
-  return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
-}
-
-Uuid uuid_of(std::uint64_t number) {
-  Uuid uuid = testing::known_vm;
-  std::memcpy(uuid.bytes.data(), &number, sizeof number);
-  return uuid;
-}
-
-class KilledDaemons : public testing::MountProgram {
+class KilledDaemons : public testing::DaemonUnderReaders {
  protected:
-  void SetUp() override {
-    MountProgram::SetUp();
-    if (IsSkipped()) return;
-    writer_.reset();  // the daemon makes its own ledger
-    ::unlink(paths_.ledger().c_str());
-    host_ = std::make_unique<testing::DaemonHost>(dir_->path() + "/host", VPOWERCAP_FAKE_QEMU);
-    host_->start_vm(vm_);
-    start_daemon(VPOWERCAPD);
-    ASSERT_TRUE(eventually([&] { return ticks() > 1 && find(vm_); })) << "the daemon shows no VM";
-    start();
-    ASSERT_TRUE(eventually([&] { return read(vm_, testing::energy_file).ends_with('\n'); }))
-        << read(vm_, testing::energy_file);
-    tree_readers_ = std::make_unique<testing::TreeReaders>(paths_.source(vm_), 1ms);
-    ASSERT_GT(tree_readers_->entries(), 10);
-  }
-  void TearDown() override {
-    stop_ = true;
-    ledger_readers_.clear();
-    tree_readers_.reset();
-    daemon_.end(0s);
-    MountProgram::TearDown();
-    host_.reset();
-  }
-
-  void start_daemon(const char* program) {
-    const auto started =
-        daemon_.start_program(host_->command(program, paths_.run_dir), {}, Nanoseconds(0));
-    ASSERT_TRUE(started) << started.error().message;
-  }
   /// Kills the daemon at some instant of its first ticks.
   void kill_at_random() {
     start_daemon(VPOWERCAPD);
@@ -84,53 +38,6 @@ class KilledDaemons : public testing::MountProgram {
     ++kills_;
     ++steps_;
   }
-
-  [[nodiscard]] std::uint64_t ticks() const {
-    const auto ledger = LedgerReader::open(paths_.ledger());
-    const auto host = ledger ? ledger->host() : std::nullopt;
-    return host ? host->tick : 0;
-  }
-  [[nodiscard]] bool find(const Uuid& uuid) const {
-    const auto ledger = LedgerReader::open(paths_.ledger());
-    return ledger && ledger->find(uuid);
-  }
-
-  /// One keeps its mapping, the other opens the ledger each time.
-  void read_ledger(LedgerLaws& laws, bool keeps) {
-    auto ledger = LedgerReader::open(paths_.ledger());
-    while (!stop_) {
-      if (!keeps) ledger = LedgerReader::open(paths_.ledger());
-      if (ledger) laws.look(*ledger);
-      else ++open_errors_;
-      std::this_thread::sleep_for(1ms);
-    }
-  }
-  void start_readers() {
-    tree_readers_->start();
-    ledger_readers_.emplace_back([this] { read_ledger(kept_, true); });
-    ledger_readers_.emplace_back([this] { read_ledger(fresh_, false); });
-  }
-  void stop_readers() {
-    stop_ = true;
-    ledger_readers_.clear();
-    tree_readers_->stop();
-  }
-
-  void expect_nothing_seen() {
-    const auto& tree = tree_readers_->seen();
-    const auto looks = kept_.looks() + fresh_.looks();
-    const auto errors = kept_.errors() + fresh_.errors() + open_errors_;
-    const auto decreasing = kept_.decreasing() + fresh_.decreasing();
-    const auto unbalanced = kept_.unbalanced() + fresh_.unbalanced();
-    std::cout << looks << " reads of the ledger: " << errors << " errors, " << decreasing
-              << " decreasing, " << unbalanced << " unbalanced\n"
-              << tree.reads << " reads of the tree: " << tree.errors << " errors, " << tree.cut_off
-              << " cut off, " << tree.decreasing << " decreasing\n";
-    EXPECT_EQ(errors + decreasing + unbalanced, 0u);
-    EXPECT_EQ(tree.errors + tree.cut_off + tree.decreasing, 0u);
-    EXPECT_GT(looks, 100u);
-    EXPECT_GT(tree.reads, 100u);
-  }
   /// Every microjoule that the tree counted is with a VM or with the host.
   void expect_all_counted() {
     std::int64_t difference = 0;
@@ -152,16 +59,8 @@ class KilledDaemons : public testing::MountProgram {
               << " µJ; " << gaps << " gaps, " << across << " µJ across them\n";
   }
 
-  const Uuid vm_ = testing::known_vm;
-  std::unique_ptr<testing::DaemonHost> host_;
-  Child daemon_;
   std::mt19937_64 random_{setting("VPOWERCAP_SEED", 1)};
   std::uint64_t kills_ = 0, steps_ = 0, vms_ = 0;
-  std::unique_ptr<testing::TreeReaders> tree_readers_;
-  std::atomic<bool> stop_ = false;
-  LedgerLaws kept_, fresh_;
-  std::atomic<std::uint64_t> open_errors_ = 0;
-  std::vector<std::jthread> ledger_readers_;
 };
 
 TEST_F(KilledDaemons, CostNoReadAndNoMicrojoule) {
