@@ -39,6 +39,7 @@ class GuestSpec:
     wired: bool = True           #: whether the definition has the share
     memory_mib: int = 256
     iothreads: int = 0
+    on_reboot: str = "destroy"   #: or restart
     devices: str = ""            #: more of libvirt's <devices>, as XML
 
     @property
@@ -92,7 +93,7 @@ def domain_xml(spec: GuestSpec) -> str:
   </os>
   <features><acpi/></features>
   <cpu mode='{_CPU[spec.accelerator]}'>{topology if spec.says_topology else ""}</cpu>
-  <on_reboot>destroy</on_reboot>
+  <on_reboot>{spec.on_reboot}</on_reboot>
   <on_crash>destroy</on_crash>
   <devices>
     <serial type='file'><source path='{spec.log}'/></serial>
