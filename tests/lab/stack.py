@@ -62,7 +62,7 @@ class Stack:
         def answers() -> bool:
             try:
                 return bool(self.host.http_get(port, "/metrics"))
-            except OSError:
+            except (OSError, LabError):  # its HTTP server listens, and answers 404, before it has the page
                 return False
 
         self._wait("vpowercap-agent", answers, "serves no metrics")
