@@ -10,6 +10,7 @@ from agents.agent import VERDICTS, Agent, near_ledger, try_agent, within_ledger
 from agents.bench import Bench
 from agents.suite import AGENTS, run_suite
 from environment import build_under_test
+from lab.document import with_parts
 from lab.log import LabError
 
 
@@ -39,8 +40,8 @@ class DocumentTest(unittest.TestCase):
     """The document beside the table."""
 
     def test_the_recipes_are_those_that_were_tried(self) -> None:
-        text = report.DOCUMENT.read_text(encoding="utf-8")
-        self.assertEqual(report.with_parts(text, report.recipes()), text)
+        self.assertEqual(with_parts(report.DOCUMENT, report.recipes(), report.SCRIPT),
+                         report.DOCUMENT.read_text(encoding="utf-8"))
 
     def test_agents_have_names_of_their_own_and_reasons(self) -> None:
         names = [(agent.name, agent.version) for agent in AGENTS]

@@ -18,6 +18,7 @@ from agents.agent import Result
 from agents.bench import Bench
 from agents.suite import AGENTS, run_suite
 from lab.build import SOURCE, Build, install_packages
+from lab.document import with_parts
 from lab.log import LabError, progress
 
 _DESCRIPTION = """\
@@ -85,9 +86,8 @@ def run(options: argparse.Namespace) -> bool:
         print(json.dumps([report.as_json(result) for result in results], indent=1))
     as_expected = all(result.as_expected for result in results)
     if options.write_docs and as_expected:
-        text = report.DOCUMENT.read_text(encoding="utf-8")
-        report.DOCUMENT.write_text(
-            report.with_parts(text, report.generated(options.agents, results)), encoding="utf-8")
+        parts = report.generated(options.agents, results)
+        report.DOCUMENT.write_text(with_parts(report.DOCUMENT, parts, report.SCRIPT), encoding="utf-8")
     progress("every agent was as expected" if as_expected else "not every agent was as expected")
     return as_expected
 

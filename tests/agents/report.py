@@ -11,9 +11,9 @@ from agents.agent import Agent, Result
 from agents.power_tools import MMIO_ALIAS
 from agents.ways import TEMPORARY
 from lab.build import SOURCE
-from lab.log import LabError
 
 DOCUMENT = SOURCE / "docs/agents.md"
+SCRIPT = "scripts/agents"
 _HEAD = ("agent", "version", "reads", "verdict", "read J", "ledger J", "evidence", "what to know")
 
 
@@ -51,18 +51,6 @@ def recipes() -> dict[str, str]:
     """The recipes as the suite runs them."""
     return {mark: f"```sh\n{text}```\n" for mark, text in
             (("tmpfs", TEMPORARY), ("powerstat", MMIO_ALIAS))}
-
-
-def with_parts(text: str, parts: dict[str, str]) -> str:
-    """The document with these parts in place of its own. Errors: LabError for a missing mark."""
-    for mark, content in parts.items():
-        begin, end = f"<!-- {mark}: by scripts/agents -->\n", f"<!-- end of {mark} -->"
-        before, found, rest = text.partition(begin)
-        _, found_end, after = rest.partition(end)
-        if not found or not found_end:
-            raise LabError(f"{DOCUMENT}: lacks the marks of \"{mark}\"")
-        text = before + begin + content + end + after
-    return text
 
 
 def verdicts_in(document: Path) -> list[tuple[str, str]]:

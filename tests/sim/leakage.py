@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 
+from lab.document import with_parts
 from lab.log import LabError
 from sim import leakage_session, report
 
@@ -25,9 +26,8 @@ def table(results: list[dict]) -> str:
 
 def show(results: list[dict], text: str, mark: str, options: argparse.Namespace) -> int:
     """Prints results, or puts their table into the document, or compares the two."""
-    document = DOCUMENT.read_text(encoding="utf-8")
-    renewed = report.with_parts(document, {mark: text}, DOCUMENT, "scripts/leakage")
-    if options.check_docs and renewed != document:
+    renewed = with_parts(DOCUMENT, {mark: text}, "scripts/leakage")
+    if options.check_docs and renewed != DOCUMENT.read_text(encoding="utf-8"):
         print(f"{DOCUMENT} is not what the results say: run scripts/leakage --write-docs")
         return 1
     if options.write_docs:

@@ -7,10 +7,13 @@ import pathlib
 import subprocess
 import sys
 
+from lab.document import with_parts
+from lab.log import LabError
 from sim import plot
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 DOCUMENT = ROOT / "docs" / "accuracy.md"
+SCRIPT = "scripts/accuracy"
 PLOT = ROOT / "docs" / "accuracy.svg"
 SYSTEMS = ["vpowercap", "scaphandre", "qemu-rapl", "kepler"]
 SMT = "vpowercap (smt)"  # ours with package-weights = smt: shown beside the others, not compared
@@ -115,19 +118,6 @@ def generated(results: dict) -> dict[str, str]:
     return parts
 
 
-def with_parts(text: str, parts: dict[str, str], document: pathlib.Path = DOCUMENT,
-               script: str = "scripts/accuracy") -> str:
-    """The document's text with its generated parts between their marks. Errors: SystemExit."""
-    for mark, content in parts.items():
-        begin, end = f"<!-- {mark}: by {script} -->\n", f"<!-- end of {mark} -->"
-        before, found, rest = text.partition(begin)
-        _, found_end, after = rest.partition(end)
-        if not found or not found_end:
-            raise SystemExit(f"{document}: lacks the marks of \"{mark}\"")
-        text = before + begin + content + "\n" + end + after
-    return text
-
-
 def lost(results: dict) -> list[str]:
     """Where the promise does not hold: lowest in every scenario, at most half the best other's mean."""
     problems = []
@@ -150,8 +140,7 @@ def lost(results: dict) -> list[str]:
 def check(results: dict) -> int:
     """Holds document and plot against the results, and the results against the promise."""
     problems = lost(results)
-    text = DOCUMENT.read_text(encoding="utf-8")
-    if with_parts(text, generated(results)) != text:
+    if with_parts(DOCUMENT, generated(results), SCRIPT) != DOCUMENT.read_text(encoding="utf-8"):
         problems.append(f"{DOCUMENT} is not what the results say: run scripts/accuracy --write-docs")
     if PLOT.read_text(encoding="utf-8") != plot.svg(results["scenarios"], SYSTEMS):
         problems.append(f"{PLOT} is not what the results say: run scripts/accuracy --write-docs")
@@ -177,8 +166,7 @@ def main() -> int:
     if options.check_docs:
         return check(results)
     if options.write_docs:
-        text = with_parts(DOCUMENT.read_text(encoding="utf-8"), generated(results))
-        DOCUMENT.write_text(text, encoding="utf-8")
+        DOCUMENT.write_text(with_parts(DOCUMENT, generated(results), SCRIPT), encoding="utf-8")
         PLOT.write_text(plot.svg(results["scenarios"], SYSTEMS), encoding="utf-8")
     elif options.json:
         print(json.dumps(results, indent=1))
@@ -194,4 +182,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except LabError as error:
+        sys.exit(f"{SCRIPT}: {error}")
