@@ -13,7 +13,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from endurance.items import ITEMS, Item, Outcome
+from endurance.items import ITEMS, Item
+from endurance.report import DOCUMENT, SCRIPT, Outcome, circumstances, renewed
 from lab.build import SOURCE, install_packages
 from lab.log import LabError, progress
 
@@ -25,10 +26,12 @@ scripts/test runs short forms of the same tests. Needs root."""
 def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line."""
     names = [item.name for item in ITEMS]
-    parser = argparse.ArgumentParser(prog="scripts/endurance", description=_DESCRIPTION,
+    parser = argparse.ArgumentParser(prog=SCRIPT, description=_DESCRIPTION,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("items", nargs="*", metavar="ITEM", help=f"one of {', '.join(names)}; all by default")
     parser.add_argument("--json", action="store_true", help="print one JSON object at the end, no lines")
+    parser.add_argument("--write-docs", action="store_true",
+                        help="put what became of each item into the last report in docs/testing.md")
     parser.add_argument("--list", action="store_true", help="print the items and run none")
     parser.add_argument("--build", type=Path, default=SOURCE / "build/endurance", metavar="DIR",
                         help="where to build (default: build/endurance)")
@@ -53,14 +56,14 @@ def build(directory: Path) -> None:
 
 def run(item: Item, directory: Path) -> Outcome:
     """Runs one item to its end; what it prints is shown on stderr only if it fails."""
-    start = time.monotonic()
+    start, about = time.monotonic(), circumstances()
     result = subprocess.run([str(word) for word in item.command(directory)], stdin=subprocess.DEVNULL,
                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
                             env={**os.environ, **item.environment(directory)}, check=False)
     if result.returncode != 0:
         sys.stderr.write(result.stdout)
     figures = item.figures(result.stdout)
-    return Outcome(item.name, result.returncode == 0 and bool(figures), time.monotonic() - start, figures)
+    return Outcome(item.name, result.returncode == 0 and bool(figures), time.monotonic() - start, figures, about)
 
 
 def main() -> int:
@@ -71,7 +74,7 @@ def main() -> int:
             print(f"{item.name}: {item.summary}")
         return 0
     if os.geteuid() != 0:
-        print("scripts/endurance: mounting and booting guests needs root", file=sys.stderr)
+        print(f"{SCRIPT}: mounting and booting guests needs root", file=sys.stderr)
         return 1
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     outcomes = []
@@ -83,8 +86,10 @@ def main() -> int:
             outcomes.append(run(item, options.build))
             if not options.json:
                 print(outcomes[-1].text(), flush=True)
+            if options.write_docs:
+                DOCUMENT.write_text(renewed(outcomes[-1:]), encoding="utf-8")
     except LabError as error:
-        print(f"scripts/endurance: {error}", file=sys.stderr)
+        print(f"{SCRIPT}: {error}", file=sys.stderr)
         return 1
     if options.json:
         print(json.dumps({"items": [outcome.as_json() for outcome in outcomes]}, indent=2))
