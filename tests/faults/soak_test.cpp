@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The real daemon under random faults and load, with VMs that come and go and readers of the ledger and
 // of the mounted tree. VPOWERCAP_SOAK_SECONDS sets how long, VPOWERCAP_SEED what happens.
+#include <algorithm>
 #include <deque>
 #include <filesystem>
 #include <random>
@@ -73,6 +74,14 @@ class Soak : public testing::DaemonUnderReaders {
     const std::filesystem::directory_iterator all("/proc/" + std::to_string(daemon_.pid()) + "/fd");
     return std::distance(begin(all), end(all));
   }
+  /// Without those that are open for one reading only: the fewest in five ticks.
+  [[nodiscard]] std::ptrdiff_t kept_descriptors() const {
+    auto fewest = descriptors();
+    for (const auto end = SystemClock().now() + 5 * tick; SystemClock().now() < end;
+         std::this_thread::sleep_for(tick / 20))
+      fewest = std::min(fewest, descriptors());
+    return fewest;
+  }
   /// Without faults, everything is counted again.
   void expect_recovery() {
     ::kill(daemon_.pid(), SIGHUP);
@@ -137,7 +146,7 @@ TEST_F(Soak, NoExitNoSpikeAndNoCounterThatFalls) {
   change_vms();
   change_vms();
   ASSERT_TRUE(eventually([&] { return uncounted().empty(); })) << uncounted();
-  const auto descriptors_before = descriptors();
+  const auto descriptors_before = kept_descriptors();
   const auto first = ledger_->host();
   const auto begin = SystemClock().now();
   start_readers();
@@ -165,7 +174,7 @@ TEST_F(Soak, NoExitNoSpikeAndNoCounterThatFalls) {
             << (due > done ? due - done : 0) << " missed; " << started_ << " VMs more, " << spikes_
             << " spikes, 0 exits\n";
   print_faults();
-  EXPECT_LE(descriptors(), descriptors_before) << "a fault can cost one, and must not leave one";
+  EXPECT_LE(kept_descriptors(), descriptors_before) << "a fault can cost one, and must not leave one";
   host_->tree().stop();
   const auto stopped = ticks();
   ASSERT_TRUE(eventually([&] { return ticks() > stopped + 2; }));
