@@ -15,7 +15,9 @@ namespace {
 #define REFUSED EROFS, EPERM, EACCES, EOPNOTSUPP, ENOSYS
 
 constexpr int looking[] = {ODD_PATH, EACCES, EPERM, EOVERFLOW, EROFS};  // EROFS: may I write?
-constexpr int opening[] = {ODD_PATH, REFUSED, EEXIST, EMFILE, ENFILE, EOVERFLOW, ETXTBSY, EBADF};
+// EAGAIN: with O_NONBLOCK, while another process holds a lease on the file; see open(2).
+constexpr int opening[] = {ODD_PATH,  REFUSED, EEXIST, EMFILE, ENFILE,
+                           EOVERFLOW, ETXTBSY, EBADF,  EAGAIN};
 constexpr int creating[] = {ODD_PATH, REFUSED, EEXIST, EXDEV, EBUSY, ENOTEMPTY, EMLINK, EBADF};
 // EOPNOTSUPP: a flag of preadv2 that the kernel has for no such file.
 constexpr int reading[] = {EINVAL, EISDIR, EBADF, ESPIPE, EOVERFLOW, EFBIG, ENODATA, EOPNOTSUPP};
@@ -36,7 +38,8 @@ constexpr int copying[] = {EBADF,     EINVAL, EISDIR,  EXDEV,   EAGAIN, ESPIPE,
 constexpr int locking[] = {EAGAIN, EACCES, EBADF, EINVAL, EOVERFLOW, EOPNOTSUPP, EPERM};
 constexpr int watching[] = {EPERM,  EBADF, EINVAL,     EEXIST,  ENOENT, EAGAIN,       EMFILE, ENOSPC,
                             ENODEV, EXDEV, EOPNOTSUPP, ENOTDIR, ELOOP,  ENAMETOOLONG, ENOSYS};
-constexpr int handles[] = {ODD_PATH, EOPNOTSUPP, EOVERFLOW, EPERM, ESTALE, EBADF, EACCES, EROFS};
+constexpr int handles[] = {ODD_PATH, EOPNOTSUPP, EOVERFLOW, EPERM, ESTALE,
+                           EBADF,    EACCES,     EROFS,     EAGAIN};
 
 #undef ODD_PATH
 #undef REFUSED
