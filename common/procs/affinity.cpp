@@ -55,6 +55,7 @@ Result<CpuList> read_allowed_cpus(const std::string& task_directory, std::int64_
   const std::size_t at = text->find(key);
   if (at == std::string::npos) return fail(EPROTO, path + " has no Cpus_allowed_list");
   const std::string_view value = std::string_view(*text).substr(at + key.size());
+  if (value.find('\n') == std::string_view::npos) return fail(EPROTO, path + " is cut off");
   auto list = CpuList::parse(value.substr(0, value.find('\n')));
   if (!list) return fail(EPROTO, path + ", Cpus_allowed_list: " + list.error().message);
   return list;

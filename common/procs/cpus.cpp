@@ -15,6 +15,7 @@
 #include <string_view>
 
 #include "common/base/file.hpp"
+#include "common/base/utf8.hpp"
 
 namespace vpowercap {
 namespace {
@@ -30,10 +31,14 @@ std::optional<std::uint32_t> parse_cpu(std::string_view name) {
   return cpu;
 }
 
-/// The first CPU often has no `online` because it cannot be taken offline.
-bool is_offline(const std::string& directory) {
-  const auto online = read_file_at(AT_FDCWD, directory + "/online", 64);
-  return online && *online == "0\n";
+/// The first CPU often has no `online` because it cannot be taken offline. Errors: EPROTO.
+Result<bool> is_offline(const std::string& directory) {
+  const std::string path = directory + "/online";
+  const auto online = read_file_at(AT_FDCWD, path, 64);
+  if (!online && online.error().code == ENOENT) return false;
+  if (!online) return tl::unexpected(online.error());
+  if (*online == "0\n" || *online == "1\n") return *online == "0\n";
+  return fail(EPROTO, path + " holds \"" + printable(*online) + "\", which is neither 0 nor 1");
 }
 
 /// The id in the file `name` of the CPU's topology; 0 when there is none.
@@ -42,6 +47,7 @@ Result<std::uint32_t> read_id(const std::string& directory, const std::string& n
   const auto text = read_file_at(AT_FDCWD, path, 64);
   if (!text && text.error().code == ENOENT) return 0;
   if (!text) return tl::unexpected(text.error());
+  if (!text->ends_with('\n')) return fail(EPROTO, path + " holds no whole line");
   if (text->starts_with('-')) return 0;
   const auto id = parse_u64(*text);
   if (!id) return fail(EPROTO, path + " " + id.error().message);
@@ -58,7 +64,7 @@ Result<std::vector<std::uint32_t>> read_siblings(const std::string& directory, s
   if (!text && text.error().code == ENOENT) return std::vector<std::uint32_t>{};
   if (!text) return tl::unexpected(text.error());
   auto cpus = parse_cpu_list(*text);
-  if (!cpus) return fail(EPROTO, path + " holds no list of CPUs");
+  if (!cpus || !text->ends_with('\n')) return fail(EPROTO, path + " holds no list of CPUs");
   std::erase(*cpus, cpu);
   return std::move(*cpus);
 }
@@ -131,7 +137,9 @@ Result<CpuMap> read_cpu_map(const std::string& sysfs_root) {
     const auto cpu = parse_cpu(entry->d_name);
     if (!cpu) continue;
     const auto at = path + "/" + entry->d_name;
-    if (is_offline(at)) continue;
+    const auto offline = is_offline(at);
+    if (!offline) return tl::unexpected(offline.error());
+    if (*offline) continue;
     const auto package = read_id(at, "physical_package_id");
     if (!package) return tl::unexpected(package.error());
     map.package_of[*cpu] = *package;

@@ -27,8 +27,10 @@ Result<std::vector<std::string>> list_directories(const std::string& path) {
   const std::unique_ptr<DIR, int (*)(DIR*)> directory(::opendir(path.c_str()), &::closedir);
   if (!directory) return fail_errno(errno, "cannot list " + path);
   std::vector<std::string> names;
+  errno = 0;
   while (const dirent* const entry = ::readdir(directory.get()))
     if (entry->d_type == DT_DIR && entry->d_name[0] != '.') names.emplace_back(entry->d_name);
+  if (errno != 0) return fail_errno(errno, "cannot list all of " + path);
   std::sort(names.begin(), names.end());
   return names;
 }
@@ -37,6 +39,7 @@ Result<std::uint64_t> read_bytes(int fd, const std::string& file) {
   std::array<char, 64> buffer;
   const auto text = pread_line(fd, buffer);
   if (!text) return fail(text.error().code, file + ": " + text.error().message);
+  if (!text->ends_with('\n')) return fail(EPROTO, file + " holds no whole line");
   const auto word = without_newline(*text);
   if (word == "Unavailable" || word == "Unassigned" || word == "Error")
     return fail(ENODATA, file + " says " + std::string(word));
@@ -112,6 +115,7 @@ Result<std::vector<std::int64_t>> ResctrlGroup::threads() const {
 }
 
 Result<std::vector<std::int64_t>> parse_tasks(std::string_view text, const std::string& path) {
+  if (!text.empty() && !text.ends_with('\n')) return fail(EPROTO, path + " holds no whole lines");
   std::vector<std::int64_t> threads;
   std::string_view rest = text;
   while (!rest.empty()) {
@@ -156,7 +160,7 @@ std::map<std::uint32_t, std::uint32_t> read_l3_caches(const std::string& sysfs_r
       if (!level) break;
       if (*level != "3\n") continue;
       const auto text = read_file_at(AT_FDCWD, directory + "/id", 64);
-      const auto id = text ? parse_u64(*text) : fail(ENOENT, "");
+      const auto id = text && text->ends_with('\n') ? parse_u64(*text) : fail(ENOENT, "");
       if (id && *id <= std::numeric_limits<std::uint32_t>::max())
         caches.emplace(static_cast<std::uint32_t>(*id), cpu);
     }

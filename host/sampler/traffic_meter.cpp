@@ -53,6 +53,8 @@ void TrafficMeter::find_owners(const std::map<Uuid, VmThreads>& vms) {
   std::set<std::int64_t> grouped;
   for (auto& group : groups_) {
     const auto tids = group.files.threads();
+    const bool is_gone = !tids && (tids.error().code == ENODEV || tids.error().code == ENOENT);
+    if (!tids && !is_gone) tell(tids.error());
     if (!tids || tids->empty() || !owner_of.contains(tids->front())) continue;
     const auto& uuid = owner_of.at(tids->front());
     const auto is_its = [&](std::int64_t tid) {

@@ -34,9 +34,10 @@ std::map<ZoneScope, std::uint64_t> spread_over(const CpuMap& cpus, MayRun may_ru
 
 }  // namespace
 
-void VcpuPlaces::look(std::int64_t tid, Place& place, const CpuMap& cpus, Nanoseconds now) const {
+void VcpuPlaces::look(std::int64_t tid, Place& place, const CpuMap& cpus, Nanoseconds now) {
   place.read_at = now;
   const auto allowed = read_allowed_cpus(task_directory_, tid);
+  if (!allowed && allowed.error().code != ESRCH) problems_.push_back(allowed.error());
   if (allowed)
     place.spread = spread_over(cpus, [&](std::uint32_t cpu) { return allowed->contains(cpu); });
   if (place.spread.empty()) place.spread = spread_over(cpus, [](std::uint32_t) { return true; });

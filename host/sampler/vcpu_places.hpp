@@ -6,9 +6,11 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "common/base/clock.hpp"
+#include "common/base/result.hpp"
 #include "common/model/vm.hpp"
 #include "common/procs/cpus.hpp"
 #include "common/procs/vm_process.hpp"
@@ -30,6 +32,8 @@ class VcpuPlaces {
   std::map<ZoneScope, std::vector<std::uint64_t>> reserved(const std::vector<ThreadWork>& threads,
                                                            const VmTopology& topology,
                                                            const CpuMap& cpus, Nanoseconds now);
+  /// What could not be read since the last call, each naming its file.
+  std::vector<Error> take_problems() { return std::exchange(problems_, {}); }
 
  private:
   using Spread = std::map<ZoneScope, std::uint64_t>;  ///< thousandths
@@ -37,10 +41,11 @@ class VcpuPlaces {
     Spread spread;
     Nanoseconds read_at{0};
   };
-  void look(std::int64_t tid, Place& place, const CpuMap& cpus, Nanoseconds now) const;
+  void look(std::int64_t tid, Place& place, const CpuMap& cpus, Nanoseconds now);
 
   std::string task_directory_;
   std::map<std::int64_t, Place> places_;  ///< by thread
+  std::vector<Error> problems_;
 };
 
 }  // namespace vpowercap
