@@ -30,11 +30,29 @@ struct Process {
 };
 using Processes = std::map<std::int64_t, Process>;
 
-std::vector<std::string> names_in(const std::string& directory) {
+/// Where helpers are looked for, and the first file of it that could not be read.
+struct Search {
+  std::string proc_root;
+  std::optional<Error> problem;
+
+  void tell(Error error) {
+    if (!problem) problem = std::move(error);
+  }
+  /// True when it has a value. Without one it is told, unless what was to be read has ended.
+  template <typename T>
+  bool has(const Result<T>& result) {
+    if (!result && !has_ended(result.error().code)) tell(result.error());
+    return result.has_value();
+  }
+};
+
+std::vector<std::string> names_in(Search& search, const std::string& directory) {
   std::vector<std::string> names;
   const std::unique_ptr<DIR, int (*)(DIR*)> open(::opendir(directory.c_str()), &::closedir);
-  if (!open) return names;
-  while (const dirent* const entry = ::readdir(open.get())) names.emplace_back(entry->d_name);
+  errno = open ? 0 : errno;
+  while (const dirent* const entry = open ? ::readdir(open.get()) : nullptr)
+    names.emplace_back(entry->d_name);
+  if (errno != 0 && !has_ended(errno)) search.tell({errno, "cannot list all of " + directory});
   std::sort(names.begin(), names.end());
   return names;
 }
@@ -48,34 +66,46 @@ std::optional<std::int64_t> take_number(std::string_view& text) {
   return number;
 }
 
-Processes read_processes(const std::string& proc_root) {
+/// `path` is for messages. Errors: EPROTO.
+Result<Process> parse_process(const std::string& text, const std::string& path) {
+  const auto line = StatLine::parse(text);
+  if (!line) return fail(EPROTO, path + " " + line.error().message);
+  const auto parent = line->field(4);
+  const auto flags = line->field(9);
+  const auto start = line->field(22);
+  for (const auto* field : {&parent, &flags, &start})
+    if (!*field) return fail(EPROTO, path + " " + field->error().message);
+  return Process{std::string(line->comm()), static_cast<std::int64_t>(*parent), *flags, *start};
+}
+
+Processes read_processes(Search& search) {
   Processes all;
-  for (const auto& name : names_in(proc_root)) {
+  for (const auto& name : names_in(search, search.proc_root)) {
     std::string_view rest = name;
     const auto pid = take_number(rest);
     if (!pid || !rest.empty()) continue;
-    const auto text = read_file_at(AT_FDCWD, process_directory(proc_root, *pid) + "/stat");
-    if (!text) continue;
-    const auto line = StatLine::parse(*text);
-    if (!line) continue;
-    const auto parent = line->field(4);
-    const auto flags = line->field(9);
-    const auto start = line->field(22);
-    if (!parent || !flags || !start) continue;
-    all[*pid] = {std::string(line->comm()), static_cast<std::int64_t>(*parent), *flags, *start};
+    const auto path = process_directory(search.proc_root, *pid) + "/stat";
+    const auto text = read_file_at(AT_FDCWD, path);
+    if (!search.has(text)) continue;
+    auto process = parse_process(*text, path);
+    if (search.has(process)) all[*pid] = std::move(*process);
   }
   return all;
 }
 
 /// "ID-NAME" of a QEMU that libvirt started: the directory of its master key.
-std::optional<std::string> short_name(const std::string& proc_root, std::int64_t qemu) {
+std::optional<std::string> short_name(Search& search, std::int64_t qemu) {
   constexpr std::string_view before = "/domain-";
   constexpr std::string_view after = "/master-key.aes";
-  const auto arguments = process_arguments(proc_root, qemu);
-  if (!arguments) return std::nullopt;
-  for (std::size_t i = 1; i < arguments->size(); ++i) {
-    if ((*arguments)[i - 1] != "-object") continue;
-    const std::string_view object = (*arguments)[i];
+  const auto directory = process_directory(search.proc_root, qemu);
+  const auto text = read_arguments(directory);
+  if (!search.has(text)) return std::nullopt;
+  if (!text->empty() && !text->ends_with('\0'))
+    search.tell({EPROTO, directory + "/cmdline is cut off"});
+  const auto arguments = split_arguments(*text);
+  for (std::size_t i = 1; i < arguments.size(); ++i) {
+    if (arguments[i - 1] != "-object") continue;
+    const std::string_view object = arguments[i];
     const auto end = object.find(after);
     if (end == std::string_view::npos) continue;
     const auto begin = object.rfind(before, end);
@@ -129,16 +159,18 @@ void claim_kernel_threads(Claims& claims, const Processes& all,
   }
 }
 
-void claim_by_files(Claims& claims, const Processes& all, const std::string& directory,
+void claim_by_files(Claims& claims, Search& search, const Processes& all, const std::string& directory,
                     const std::map<std::string, std::int64_t>& qemu_of) {
-  for (const auto& name : names_in(directory)) {
+  for (const auto& name : names_in(search, directory)) {
     if (!name.ends_with(".pid")) continue;
     for (const auto& [vm, qemu] : qemu_of) {
       if (!name.starts_with(vm + "-")) continue;
       const auto text = read_file_at(AT_FDCWD, directory + "/" + name, 64);
-      if (!text) continue;
+      if (!search.has(text)) continue;
       std::string_view rest = without_newline(*text);
       const auto pid = take_number(rest);
+      if (!text->empty() && (!pid || !rest.empty()))
+        search.tell({EPROTO, directory + "/" + name + " holds no process number"});
       const auto found = pid && rest.empty() ? all.find(*pid) : all.end();
       if (found != all.end() && is_helper_program(found->second.comm)) claims.claim(qemu, *pid);
     }
@@ -147,19 +179,19 @@ void claim_by_files(Claims& claims, const Processes& all, const std::string& dir
 
 }  // namespace
 
-std::map<std::int64_t, std::vector<ProcessId>> find_helpers(
-    const std::string& proc_root, const std::string& libvirt_pid_dir,
-    const std::vector<std::int64_t>& qemu_pids) {
-  const auto all = read_processes(proc_root);
+FoundHelpers find_helpers(const std::string& proc_root, const std::string& libvirt_pid_dir,
+                          const std::vector<std::int64_t>& qemu_pids) {
+  Search search{proc_root, {}};
+  const auto all = read_processes(search);
   Claims claims(all, qemu_pids);
   claim_kernel_threads(claims, all, qemu_pids);
   std::map<std::string, std::int64_t> qemu_of;
   for (const auto qemu : qemu_pids)
-    if (const auto name = short_name(proc_root, qemu)) qemu_of[*name] = qemu;
-  if (qemu_of.empty() || libvirt_pid_dir.empty()) return claims.take();
-  for (const char* below : {"", "/swtpm", "/passt", "/slirp", "/dbus"})
-    claim_by_files(claims, all, libvirt_pid_dir + below, qemu_of);
-  return claims.take();
+    if (const auto name = short_name(search, qemu)) qemu_of[*name] = qemu;
+  if (!qemu_of.empty() && !libvirt_pid_dir.empty())
+    for (const char* below : {"", "/swtpm", "/passt", "/slirp", "/dbus"})
+      claim_by_files(claims, search, all, libvirt_pid_dir + below, qemu_of);
+  return {claims.take(), std::move(search.problem)};
 }
 
 }  // namespace vpowercap

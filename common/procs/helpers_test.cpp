@@ -30,10 +30,16 @@ class Helpers : public ::testing::Test {
   void pid_file(const std::string& name, int pid) {
     dir_.write("pids/" + name, std::to_string(pid) + "\n");
   }
-  std::map<std::int64_t, std::vector<ProcessId>> find() {
-    return find_helpers(dir_.path("proc"), dir_.path("pids"), {100, 200});
-  }
   using Found = std::map<std::int64_t, std::vector<ProcessId>>;
+  Found find() {
+    auto found = find_helpers(dir_.path("proc"), dir_.path("pids"), {100, 200});
+    EXPECT_FALSE(found.problem) << found.problem->message;
+    return std::move(found.of);
+  }
+  std::string problem() {
+    const auto found = find_helpers(dir_.path("proc"), dir_.path("pids"), {100, 200});
+    return found.problem ? found.problem->message : "";
+  }
   testing::TempDir dir_;
 };
 
@@ -64,7 +70,6 @@ TEST_F(Helpers, StrangersAreNotHelpers) {
   pid_file("9-x-fs0-fs.pid", 43);     // not a VM of ours, whatever the serial number says
   pid_file("11-web-fs0-fs.pid", 43);
   pid_file("1-web-fs0-fs.log", 43);
-  dir_.write("pids/1-web-fs3-fs.pid", "43x\n");
   EXPECT_EQ(find(), Found{});
 }
 
@@ -76,12 +81,31 @@ TEST_F(Helpers, AProcessIsOneVmsOnly) {
 }
 
 TEST_F(Helpers, NothingToReadIsNoHelpers) {
-  EXPECT_EQ(find_helpers(dir_.path("none"), dir_.path("none"), {100}), Found{});
+  EXPECT_EQ(find_helpers(dir_.path("none"), dir_.path("none"), {100}).of, Found{});
   dir_.write("proc/100/cmdline", "qemu\0-name\0web\0"s);
   dir_.remove("proc/200/cmdline");
   process(41, "virtiofsd", 1, 11);
   pid_file("1-web-fs0-fs.pid", 41);
   EXPECT_EQ(find(), Found{});
+}
+
+TEST_F(Helpers, AFileThatCannotBeReadIsToldByName) {
+  dir_.write("proc/41/stat", "41 (virtiofsd) S\n");
+  EXPECT_EQ(problem(), dir_.path("proc/41/stat") + " has no field 4");
+  dir_.remove("proc/41");
+  dir_.write("proc/100/cmdline", "qemu\0-object\0{\"fi"s);
+  EXPECT_EQ(problem(), dir_.path("proc/100/cmdline") + " is cut off");
+  dir_.write("proc/100/cmdline", "");  // it has ended and is not reaped
+  EXPECT_EQ(problem(), "");
+  process(43, "virtiofsd", 1, 13);
+  dir_.write("pids/1-web-fs3-fs.pid", "43x\n");
+  EXPECT_EQ(problem(), "");  // 100 is no QEMU of libvirt any more
+  qemu(100, "1-web");
+  EXPECT_EQ(problem(), dir_.path("pids/1-web-fs3-fs.pid") + " holds no process number");
+  dir_.write("pids/1-web-fs3-fs.pid", "");  // libvirt is writing it
+  EXPECT_EQ(problem(), "");
+  dir_.write("pids/2-web-fs0-x-fs.pid/in the way", "");
+  EXPECT_NE(problem().find("2-web-fs0-x-fs.pid"), std::string::npos);
 }
 
 }  // namespace

@@ -46,14 +46,22 @@ Result<std::uint64_t> process_start_ticks(const std::string& proc_root, std::int
   return start_ticks_at(fd->get(), directory);
 }
 
-Result<std::vector<std::string>> process_arguments(const std::string& proc_root, std::int64_t pid) {
-  const std::string directory = process_directory(proc_root, pid);
+Result<std::string> read_arguments(const std::string& directory) {
   // The kernel's own bound for one argument is 128 KiB; QEMU's whole line stays far below this one.
-  const auto text = read_file_at(AT_FDCWD, directory + "/cmdline", std::size_t{4} << 20);
+  auto text = read_file_at(AT_FDCWD, directory + "/cmdline", std::size_t{4} << 20);
   if (!text && has_ended(text.error().code)) return fail(ESRCH, "there is no process " + directory);
+  return text;
+}
+
+Result<std::vector<std::string>> process_arguments(const std::string& proc_root, std::int64_t pid) {
+  const auto text = read_arguments(process_directory(proc_root, pid));
   if (!text) return tl::unexpected(text.error());
+  return split_arguments(*text);
+}
+
+std::vector<std::string> split_arguments(std::string_view text) {
   std::vector<std::string> arguments;
-  std::string_view rest = *text;
+  std::string_view rest = text;
   while (!rest.empty()) {
     const std::size_t end = rest.find('\0');
     arguments.emplace_back(rest.substr(0, end));

@@ -4,6 +4,8 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "common/base/result.hpp"
 
@@ -21,5 +23,10 @@ std::string process_directory(const std::string& proc_root, std::int64_t pid);
 /// Field 22 of `stat` below the open directory `fd`, whose name for messages is `directory`.
 /// Errors: ESRCH when the process has ended; EPROTO for a malformed file.
 Result<std::uint64_t> start_ticks_at(int fd, const std::string& directory);
+
+/// Text of `directory`/cmdline. Errors: ESRCH when the process has ended; others of the file.
+Result<std::string> read_arguments(const std::string& directory);
+/// The arguments in such a text, each of which ends with a NUL.
+std::vector<std::string> split_arguments(std::string_view text);
 
 }  // namespace vpowercap

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 
 #include <array>
+#include <utility>
 
 #include "common/base/file.hpp"
 #include "common/procs/process_files.hpp"
@@ -20,21 +21,34 @@ std::uint64_t sum_of(const VmProcess& process, const std::vector<ThreadWork>& th
 
 }  // namespace
 
+void HelperSet::tell(const Error& error) {
+  if (!has_ended(error.code)) problems_.push_back(error);
+}
+
 OldHelpers HelperSet::adopt(const std::string& proc_root, const std::vector<ProcessId>& found,
                             std::uint64_t counts_after, const VmCgroup* group) {
   OldHelpers old;
+  const auto fails = [&](const Error& error) {
+    tell(error);
+    old.is_whole = old.is_whole && has_ended(error.code);
+  };
   for (const auto& id : found) {
     const auto known = helpers_.find(id.pid);
     if (known != helpers_.end() && known->second.id == id) continue;
     if (known != helpers_.end()) helpers_.erase(known);
     auto process = VmProcess::open(proc_root, id.pid, id.start_ticks);
-    if (!process) continue;
-    auto cgroup = open_at(AT_FDCWD, process_directory(proc_root, id.pid) + "/cgroup", O_RDONLY);
-    Helper helper{id, std::move(*process), cgroup ? std::move(*cgroup) : UniqueFd()};
+    if (!process) {
+      fails(process.error());
+      continue;
+    }
+    Helper helper{id, std::move(*process), process_directory(proc_root, id.pid) + "/cgroup", {}};
     helper.was_inside = is_inside(helper, group);
     if (id.start_ticks < counts_after) {
       const auto threads = helper.process.sample();
-      if (!threads) continue;
+      if (!threads) {
+        fails(threads.error());
+        continue;
+      }
       helper.last_ns = sum_of(helper.process, *threads);
       if (!helper.was_inside) old.outside_ns += helper.last_ns;
       for (const auto& thread : *threads) old.threads.push_back({id.pid, thread});
@@ -45,12 +59,21 @@ OldHelpers HelperSet::adopt(const std::string& proc_root, const std::vector<Proc
   return old;
 }
 
-bool HelperSet::is_inside(const Helper& helper, const VmCgroup* group) {
+bool HelperSet::is_inside(Helper& helper, const VmCgroup* group) {
   if (group == nullptr) return false;
-  std::array<char, 16384> buffer;
-  const auto text = helper.cgroup ? pread_whole(helper.cgroup.get(), buffer) : std::string_view();
   // One that does not say is taken as counted: nobody pays for the same work twice.
-  return !text || text->empty() || group->holds(std::string(*text));
+  if (!helper.cgroup) {
+    auto opened = open_at(AT_FDCWD, helper.cgroup_path, O_RDONLY);
+    if (!opened) tell(opened.error());
+    if (!opened) return true;
+    helper.cgroup = std::move(*opened);
+  }
+  std::array<char, 16384> buffer;
+  const auto text = pread_whole(helper.cgroup.get(), buffer);
+  if (!text) tell({text.error().code, helper.cgroup_path + ": " + text.error().message});
+  if (!text || text->empty()) return true;
+  if (!text->ends_with('\n')) tell({EPROTO, helper.cgroup_path + " holds no whole lines"});
+  return !text->ends_with('\n') || group->holds(std::string(*text));
 }
 
 HelperWork HelperSet::sample(const VmCgroup* group) {
@@ -69,6 +92,7 @@ HelperWork HelperSet::sample(const VmCgroup* group) {
       at = helpers_.erase(at);
       continue;
     }
+    if (!threads) tell(threads.error());  // its work comes with a later reading
     if (threads) {
       const auto sum = sum_of(helper.process, *threads);
       if (!inside && !helper.was_inside) outside_ns_ += sum - helper.last_ns;
@@ -84,7 +108,7 @@ HelperWork HelperSet::sample(const VmCgroup* group) {
 }
 
 std::vector<Error> HelperSet::take_problems() {
-  std::vector<Error> problems;
+  auto problems = std::exchange(problems_, {});
   for (auto& [pid, helper] : helpers_)
     for (auto& problem : helper.process.take_problems()) problems.push_back(std::move(problem));
   return problems;

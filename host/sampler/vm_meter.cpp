@@ -241,7 +241,6 @@ VmSample VmMeter::measure(const Span& span) {
   if (trouble) problems_.push_back(*trouble);
   sample.tick.gap = has_cut_helper_ || trouble;
   is_catching_up_ = is_catching_up_ && process_.is_cut();
-  counts_helpers_from_birth_ = false;
   charge(sample, *threads);
   return sample;
 }
@@ -275,11 +274,13 @@ VmSample VmMeter::finish(const Span& span) {
   return sample;
 }
 
-void VmMeter::adopt(const std::vector<ProcessId>& helpers) {
+bool VmMeter::adopt(const std::vector<ProcessId>& helpers, bool are_all) {
   const auto counts_after = counts_helpers_from_birth_ ? 0 : opened_ticks_;
   const auto old = helpers_.adopt(roots_.proc, helpers, counts_after, group_ ? &*group_ : nullptr);
+  counts_helpers_from_birth_ = counts_helpers_from_birth_ && !(are_all && old.is_whole);
   charged_ns_ += old.outside_ns;
   for (const auto& piece : old.threads) last_[key(piece)] = {piece.thread, piece.thread.run_ns, 0};
+  return old.is_whole;
 }
 
 VmThreads VmMeter::threads() const {
@@ -295,6 +296,7 @@ std::vector<Error> VmMeter::take_problems() {
   auto problems = process_.take_problems();
   for (auto& problem : std::exchange(problems_, {})) problems.push_back(std::move(problem));
   for (auto& problem : helpers_.take_problems()) problems.push_back(std::move(problem));
+  for (auto& problem : places_.take_problems()) problems.push_back(std::move(problem));
   return problems;
 }
 

@@ -71,8 +71,10 @@ class VmMeter {
   VmSample measure(const Span& span);
 
   /// Helper processes found for this VM. A new one's work counts from its start when it was born since
-  /// this meter was opened, else from now on.
-  void adopt(const std::vector<ProcessId>& helpers);
+  /// this meter was opened, else from now on; that of those the VM was born with from their start,
+  /// until `are_all` says for the first time that none is missing. False: one could not be read, adopt
+  /// it again.
+  bool adopt(const std::vector<ProcessId>& helpers, bool are_all = true);
 
   /// The threads of QEMU and of its helpers, as last read.
   [[nodiscard]] VmThreads threads() const;

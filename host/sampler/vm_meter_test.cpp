@@ -289,6 +289,37 @@ TEST_F(Meter, AVmBornInTheTickCountsFromItsStartWithItsHelpers) {
   EXPECT_EQ(sample.tick.alive, 700ms);
 }
 
+TEST_F(Meter, AHelperThatCannotBeReadAtItsVmsBirthCountsFromItsStartLater) {
+  since_boot = 1200ms;
+  fake.thread(71, "CPU 0/KVM", 150 * ms);
+  fake.thread(90, "virtiofsd", 7 * ms, 1, 90, 99);
+  auto meter = open(std::nullopt, 500ms);
+  const auto stat = testing::FakeVm::stat(90, "virtiofsd", 99, 1);
+  fake.dir.write("proc/90/stat", "nonsense");
+  EXPECT_FALSE(meter.adopt({{90, 99}}));
+  EXPECT_NE(meter.take_problems().at(0).message.find("90/stat"), std::string::npos);
+  since_boot = 1700ms;
+  EXPECT_EQ(total(meter.measure({1s, since_boot})), 150 * ms);
+  fake.dir.write("proc/90/stat", stat);
+  EXPECT_TRUE(meter.adopt({{90, 99}}));
+  EXPECT_EQ(total(next(meter)), 7 * ms);
+}
+
+TEST_F(Meter, AHelperWhoseGroupCannotBeReadIsToldAndPaidOnce) {
+  fake.in_group(70, fake.group);
+  fake.in_group(90, fake.group + "/emulator");
+  fake.usage_us(1000);
+  fake.thread(90, "virtiofsd", 7 * ms, 1, 90, 10'150);
+  auto meter = open();
+  meter.adopt({{90, 10'150}});
+  next(meter);
+  fake.dir.write("proc/90/cgroup", "0::/els");
+  fake.thread(90, "virtiofsd", 47 * ms, 1, 90, 10'150);
+  fake.usage_us(41'000);
+  EXPECT_EQ(total(next(meter)), 40 * ms);
+  EXPECT_NE(meter.take_problems().at(0).message.find("90/cgroup"), std::string::npos);
+}
+
 /// Random lives: threads begin, work, move and end, a helper in or out of the group works too.
 RC_GTEST_PROP(MeterLaw, ChargesNoMoreThanAllProcessesDid, (bool has_group)) {
   testing::FakeVm fake;

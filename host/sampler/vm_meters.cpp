@@ -14,6 +14,8 @@ namespace {
 
 /// Helpers that come while a VM runs (a device plugged in) are found within this.
 constexpr Nanoseconds search_period = std::chrono::seconds(10);
+/// Where a file of the search could not be read, it is made again after this, then after twice as long.
+constexpr Nanoseconds first_retry = std::chrono::milliseconds(500);
 
 UniqueFd checked(int fd, const char* what) {
   if (fd < 0) throw std::system_error(errno, std::generic_category(), what);
@@ -117,10 +119,18 @@ void VmMeters::find_helpers_of_all() {
   std::vector<std::int64_t> pids;
   for (const auto& [uuid, meter] : meters_) pids.push_back(meter.vm().pid);
   if (pids.empty()) return;
-  const auto helpers = find_helpers(roots_.proc, libvirt_pid_dir_, pids);
+  auto helpers = find_helpers(roots_.proc, libvirt_pid_dir_, pids);
+  if (helpers.problem) problems_(*helpers.problem);
+  has_all_helpers_ = !helpers.problem;
   for (auto& [uuid, meter] : meters_)
-    if (const auto found = helpers.find(meter.vm().pid); found != helpers.end())
-      meter.adopt(found->second);
+    has_all_helpers_ &= meter.adopt(helpers.of[meter.vm().pid], !helpers.problem);
+}
+
+/// Helpers are looked for again after a while, which is short at first where some may be missing.
+void VmMeters::plan_search(Nanoseconds now) {
+  const auto wait = has_all_helpers_ ? search_period : retry_wait_;
+  retry_wait_ = has_all_helpers_ ? first_retry : std::min(2 * retry_wait_, search_period);
+  next_search_ = now + wait;
 }
 
 std::vector<VmSample> VmMeters::measure(const Span& span) {
@@ -136,7 +146,7 @@ std::vector<VmSample> VmMeters::measure(const Span& span) {
     samples.insert_or_assign(sample.tick.uuid, std::move(sample));
   }
   if (!has_new_ && span.since_boot >= next_search_) find_helpers_of_all();
-  if (has_new_ || span.since_boot >= next_search_) next_search_ = span.since_boot + search_period;
+  if (has_new_ || span.since_boot >= next_search_) plan_search(span.since_boot);
   has_new_ = false;
   std::vector<VmSample> all;
   for (auto& [uuid, sample] : samples) all.push_back(std::move(sample));

@@ -52,6 +52,7 @@ class VmMeters {
  private:
   void finish(std::map<Uuid, VmMeter>::iterator meter, const Span& span);
   void find_helpers_of_all();
+  void plan_search(Nanoseconds now);
 
   MeterRoots roots_;
   std::string libvirt_pid_dir_;
@@ -61,6 +62,8 @@ class VmMeters {
   std::map<Uuid, VmMeter> meters_;
   std::map<Uuid, VmSample> finished_;  ///< last work, waiting for the tick's end
   bool has_new_ = false;               ///< VMs whose helpers were not yet looked for
+  bool has_all_helpers_ = true;        ///< as far as could be read when they were last looked for
+  Nanoseconds retry_wait_{0};          ///< until the search is made again, if not
   Nanoseconds next_search_{0};         ///< CLOCK_BOOTTIME
 };
 

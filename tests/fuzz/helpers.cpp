@@ -32,7 +32,7 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   files.pid_file.write(input[4]);
   const auto found = find_helpers(files.tree.path("proc"), files.tree.path("run"), {10, 13});
   std::set<std::int64_t> seen;
-  for (const auto& [qemu, helpers] : found) {
+  for (const auto& [qemu, helpers] : found.of) {
     law(qemu == 10 || qemu == 13, "helpers are those of the VMs asked for");
     for (const auto& helper : helpers) {
       law(helper.pid == 11 || helper.pid == 12, "a helper is a process, and no QEMU");
