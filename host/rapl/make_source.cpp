@@ -21,7 +21,9 @@ Result<std::unique_ptr<EnergySource>> make_energy_source(const EnergyOptions& op
                 "source: \"" + printable(options.source) + "\" is none of auto, powercap, model");
 
   const std::string path = options.sysfs_root + "/class/powercap";
-  auto source = std::make_unique<PowercapSource>(path, clock, read_cpu_vendor(options.proc_root));
+  const auto vendor = read_cpu_vendor(options.proc_root);
+  if (!vendor) return tl::unexpected(vendor.error());
+  auto source = std::make_unique<PowercapSource>(path, clock, *vendor);
   if (options.source == "powercap") return source;
   const auto readings = source->sample();
   if (std::any_of(readings.begin(), readings.end(), [](const ZoneReading& reading) {

@@ -115,6 +115,8 @@ TEST(CpuVendorOf, CpuinfoIsTold) {
   EXPECT_EQ(vendor("AuthenticAMD"), CpuVendor::amd);
   EXPECT_EQ(vendor("HygonGenuine"), CpuVendor::amd);
   EXPECT_EQ(vendor("CentaurHauls"), CpuVendor::other);
+  dir.write("cpuinfo", "processor\t: 0\nvendor_id\t: Auth");
+  EXPECT_EQ(read_cpu_vendor(dir.path()).error().message, dir.path("cpuinfo") + " is cut off");
 }
 
 TEST(PowerBound, LeavesRoomForTurboAndOrdinaryGaps) {
