@@ -4,11 +4,9 @@
 #include <algorithm>
 #include <deque>
 #include <filesystem>
-#include <random>
 
 #include "tests/faults/busy_threads.hpp"
-#include "tests/faults/random_faults.hpp"
-#include "tests/kills/daemon_under_readers.hpp"
+#include "tests/faults/faulty_daemon.hpp"
 
 namespace vpowercap {
 namespace {
@@ -22,21 +20,13 @@ using testing::uuid_of;
 
 constexpr Nanoseconds tick = 100ms;  // of DaemonHost
 
-class Soak : public testing::DaemonUnderReaders {
+class Soak : public testing::FaultyDaemon {
  protected:
   void SetUp() override {
-    DaemonUnderReaders::SetUp();
+    FaultyDaemon::SetUp();
     if (IsSkipped() || HasFatalFailure()) return;
-    daemon_.end(0s);
-    const auto path = dir_->path() + "/faults";
-    page_ = testing::map_fault_page(path.c_str());
-    ASSERT_NE(page_, nullptr) << path;
-    (host_->sysfs_root() + "/").copy(page_->sysfs_root.data(), page_->sysfs_root.size() - 1);
-    page_->seed = random_();
-    ::setenv(testing::fault_page_variable, path.c_str(), 1);
     const auto before = ticks();
-    start_daemon(VPOWERCAPD_WITH_FAULTS);
-    ::unsetenv(testing::fault_page_variable);
+    start_faulty_daemon();
     ASSERT_TRUE(eventually([&] { return ticks() > before + 1; }));
     ledger_ = LedgerReader::open(paths_.ledger()).value();
   }
@@ -122,19 +112,15 @@ class Soak : public testing::DaemonUnderReaders {
               << " gaps of zones\n";
   }
   void print_faults() const {
-    std::uint64_t all = 0;
     std::string kinds;
     for (std::size_t i = 0; i < std::size(fault_kinds); ++i) {
-      all += page_->made[i];
       kinds += (i == 0 ? "" : ", ") + std::string(fault_kinds[i].name) + " " +
                std::to_string(page_->made[i]);
     }
-    std::cout << all << " faults in " << page_->calls << " calls: " << kinds << "\n";
-    EXPECT_GT(all, 0u);
+    std::cout << faults() << " faults in " << page_->calls << " calls: " << kinds << "\n";
+    EXPECT_GT(faults(), 0u);
   }
 
-  std::mt19937_64 random_{setting("VPOWERCAP_SEED", 1)};
-  testing::FaultPage* page_ = nullptr;
   std::optional<LedgerReader> ledger_;
   std::uint64_t started_ = 0, spikes_ = 0;
   std::deque<std::uint64_t> others_;

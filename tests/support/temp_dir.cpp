@@ -29,8 +29,11 @@ std::string TempDir::path(std::string_view below) const { return path_ + "/" + s
 
 void TempDir::write(std::string_view below, std::string_view content) const {
   const fs::path target = path(below);
-  fs::create_directories(target.parent_path());
   std::ofstream file(target, std::ios::binary | std::ios::trunc);
+  if (!file) {  // mostly the directory is there, and asking costs more than writing
+    fs::create_directories(target.parent_path());
+    file.open(target, std::ios::binary | std::ios::trunc);
+  }
   file << content;
   if (!file.flush()) throw std::runtime_error("cannot write " + target.string());
 }
