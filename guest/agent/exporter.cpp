@@ -73,7 +73,9 @@ std::string listening_port(const std::string& listen) {
 
 Exporter::Exporter(Agent& agent, const Clock& clock, const std::string& listen, Observer observer)
     : state_(std::make_unique<State>()) {
-  const std::vector<std::string> options{"listening_ports", listening_port(listen), "num_threads", "2"};
+  // Whoever holds a connection and says nothing holds one of the threads: for civetweb's 30 s.
+  const std::vector<std::string> options{
+      "listening_ports", listening_port(listen), "num_threads", "2", "request_timeout_ms", "3000"};
   try {
     state_->exposer = std::make_unique<prometheus::Exposer>(options);
   } catch (const std::exception&) {

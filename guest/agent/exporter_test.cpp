@@ -27,15 +27,20 @@ std::string metrics_of(Agent& agent) {
   return "\n" + prometheus::TextSerializer().Serialize(metric_families(agent.take()));
 }
 
-/// The answer to GET /metrics on this machine, head and body; empty when there is none.
-std::string scrape(std::uint16_t port) {
-  const UniqueFd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+UniqueFd connect_to(std::uint16_t port) {
+  UniqueFd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_port = htons(port);
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
-    return "";
+    socket.reset();
+  return socket;
+}
+
+/// The answer to GET /metrics on this machine, head and body; empty when there is none.
+std::string scrape(std::uint16_t port) {
+  const UniqueFd socket = connect_to(port);
   const std::string request = "GET /metrics HTTP/1.0\r\nHost: localhost\r\n\r\n";
   if (::send(socket.get(), request.data(), request.size(), MSG_NOSIGNAL) < 0) return "";
   std::string answer;
@@ -205,6 +210,17 @@ TEST_F(Scrape, ManyAtOnceAllSucceedAndAreOneReading) {
   for (auto& client : clients) client.join();
   EXPECT_EQ(good, 40);
   EXPECT_EQ(seen, 1);
+}
+
+TEST_F(Scrape, ThoseWhoConnectAndSayNothingHoldUpNobodyForLong) {
+  Agent agent(dir.path("powercap"), dir.path("ledger"), clock);
+  const Exporter exporter(agent, scrape_clock, "127.0.0.1:0", nullptr);
+  std::vector<UniqueFd> silent;
+  for (int i = 0; i < 4; ++i) silent.push_back(connect_to(exporter.port()));
+  std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  const auto before = clock.now();
+  EXPECT_TRUE(scrape(exporter.port()).starts_with("HTTP/1.1 200"));
+  EXPECT_LT(clock.now() - before, std::chrono::seconds(25));
 }
 
 TEST_F(Scrape, ATakenPortIsNamed) {
