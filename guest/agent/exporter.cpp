@@ -6,6 +6,7 @@
 #include <prometheus/exposer.h>
 
 #include <mutex>
+#include <optional>
 #include <stdexcept>
 
 #include "common/base/file.hpp"
@@ -16,23 +17,32 @@
 namespace vpowercap {
 namespace {
 
+/// Who scrapes need not be trusted with more: energy read more often shows what programs compute.
+constexpr Nanoseconds least_age = std::chrono::seconds(1);
+
 /// Scrapes come from several threads at once; the agent is for one.
 class AgentCollectable final : public prometheus::Collectable {
  public:
-  AgentCollectable(Agent& agent, Exporter::Observer observer)
-      : agent_(agent), observer_(std::move(observer)) {}
+  AgentCollectable(Agent& agent, const Clock& clock, Exporter::Observer observer)
+      : agent_(agent), clock_(clock), observer_(std::move(observer)) {}
 
   std::vector<prometheus::MetricFamily> Collect() const override {
     const std::lock_guard lock(mutex_);
-    const Snapshot snapshot = agent_.take();
-    if (observer_) observer_(snapshot);
-    return metric_families(snapshot);
+    if (const auto now = clock_.now(); !snapshot_ || now - taken_at_ >= least_age) {
+      snapshot_ = agent_.take();
+      taken_at_ = now;
+      if (observer_) observer_(*snapshot_);
+    }
+    return metric_families(*snapshot_);
   }
 
  private:
   mutable std::mutex mutex_;
   Agent& agent_;
+  const Clock& clock_;
   Exporter::Observer observer_;
+  mutable std::optional<Snapshot> snapshot_;
+  mutable Nanoseconds taken_at_{};
 };
 
 }  // namespace
@@ -61,9 +71,11 @@ std::string listening_port(const std::string& listen) {
   return host.empty() ? "+" + number : host + ":" + number;
 }
 
-Exporter::Exporter(Agent& agent, const std::string& listen, Observer observer)
+Exporter::Exporter(Agent& agent, const Clock& clock, const std::string& listen, Observer observer)
     : state_(std::make_unique<State>()) {
-  const std::vector<std::string> options{"listening_ports", listening_port(listen), "num_threads", "2"};
+  // Whoever holds a connection and says nothing holds one of the threads: for civetweb's 30 s.
+  const std::vector<std::string> options{
+      "listening_ports", listening_port(listen), "num_threads", "2", "request_timeout_ms", "3000"};
   try {
     state_->exposer = std::make_unique<prometheus::Exposer>(options);
   } catch (const std::exception&) {
@@ -75,7 +87,7 @@ Exporter::Exporter(Agent& agent, const std::string& listen, Observer observer)
                              ": the port is taken or the address is not one of this machine's" + ipv6 +
                              " (choose another with --listen)");
   }
-  state_->collectable = std::make_shared<AgentCollectable>(agent, std::move(observer));
+  state_->collectable = std::make_shared<AgentCollectable>(agent, clock, std::move(observer));
   state_->exposer->RegisterCollectable(state_->collectable);
 }
 

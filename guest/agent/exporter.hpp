@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The Prometheus endpoint: reads when it is scraped.
+// The Prometheus endpoint: reads when it is scraped, at most once a second.
 #pragma once
 
 #include <cstdint>
@@ -18,12 +18,12 @@ std::string listening_port(const std::string& listen);
 /// Serves /metrics from threads of its own while it lives.
 class Exporter {
  public:
-  /// Called with each snapshot that a scrape took, one at a time.
+  /// Called with each snapshot that was taken for a scrape, one at a time.
   using Observer = std::function<void(const Snapshot&)>;
 
-  /// `agent` must outlive the exporter and be used by nobody else meanwhile. Throws UsageError for a
-  /// malformed `listen`, std::runtime_error when it cannot be listened on.
-  Exporter(Agent& agent, const std::string& listen, Observer observer);
+  /// `agent` and its `clock` must outlive the exporter, the agent be used by nobody else meanwhile.
+  /// Throws UsageError for a malformed `listen`, std::runtime_error when it cannot be listened on.
+  Exporter(Agent& agent, const Clock& clock, const std::string& listen, Observer observer);
   ~Exporter();
 
   /// The port that is served.

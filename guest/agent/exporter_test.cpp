@@ -10,6 +10,7 @@
 #include <atomic>
 #include <cstdlib>
 #include <fstream>
+#include <sstream>
 #include <thread>
 
 #include "common/ledger/writer.hpp"
@@ -26,15 +27,20 @@ std::string metrics_of(Agent& agent) {
   return "\n" + prometheus::TextSerializer().Serialize(metric_families(agent.take()));
 }
 
-/// The answer to GET /metrics on this machine, head and body; empty when there is none.
-std::string scrape(std::uint16_t port) {
-  const UniqueFd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+UniqueFd connect_to(std::uint16_t port) {
+  UniqueFd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_port = htons(port);
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
-    return "";
+    socket.reset();
+  return socket;
+}
+
+/// The answer to GET /metrics on this machine, head and body; empty when there is none.
+std::string scrape(std::uint16_t port) {
+  const UniqueFd socket = connect_to(port);
   const std::string request = "GET /metrics HTTP/1.0\r\nHost: localhost\r\n\r\n";
   if (::send(socket.get(), request.data(), request.size(), MSG_NOSIGNAL) < 0) return "";
   std::string answer;
@@ -47,6 +53,7 @@ std::string scrape(std::uint16_t port) {
 struct Scrape : ::testing::Test {
   testing::TempDir dir;
   SystemClock clock;
+  FakeClock scrape_clock;
   LedgerOptions ledger{dir.path("ledger"), "", std::chrono::seconds(60), std::chrono::seconds(1)};
 
   Scrape() {
@@ -73,7 +80,7 @@ void expect_line(const std::string& answer, const std::string& line) {
 
 TEST_F(Scrape, ShowsZonesAndCountsOnAcrossAWrap) {
   Agent agent(dir.path("powercap"), dir.path("ledger"), clock);
-  const Exporter exporter(agent, "127.0.0.1:0", nullptr);
+  const Exporter exporter(agent, scrape_clock, "127.0.0.1:0", nullptr);
   const std::string zone =
       "vpowercap_zone_joules_total{zone=\"intel-rapl:0\",name=\"package-0\",domain=\"package\","
       "package=\"0\"} ";
@@ -85,7 +92,31 @@ TEST_F(Scrape, ShowsZonesAndCountsOnAcrossAWrap) {
   EXPECT_EQ(first.find("vpowercap_vm_"), std::string::npos);
   EXPECT_EQ(first.find("vpowercap_ledger_"), std::string::npos);
   energy("671150");
+  scrape_clock.advance(std::chrono::seconds(1));
   expect_line(scrape(exporter.port()), zone + "262144");
+}
+
+/// What our lines say, without those of the HTTP server on itself.
+std::string metrics_in(const std::string& answer) {
+  std::istringstream lines(answer);
+  std::string ours;
+  for (std::string line; std::getline(lines, line);)
+    if (line.starts_with("vpowercap_")) ours += line + "\n";
+  return ours;
+}
+
+TEST_F(Scrape, ShowsNothingNewWithinASecond) {
+  const auto writer = write_ledger("first");
+  Agent agent(dir.path("powercap"), ledger.path, clock);
+  const Exporter exporter(agent, scrape_clock, "127.0.0.1:0", nullptr);
+  const auto first = metrics_in(scrape(exporter.port()));
+  EXPECT_NE(first.find("vpowercap_zone_joules_total{"), std::string::npos);
+  energy("262143900000");
+  dir.write("powercap/intel-rapl:1/name", "package-1\n");
+  scrape_clock.advance(std::chrono::milliseconds(999));
+  EXPECT_EQ(metrics_in(scrape(exporter.port())), first);
+  scrape_clock.advance(std::chrono::milliseconds(1));
+  EXPECT_NE(metrics_in(scrape(exporter.port())), first);
 }
 
 TEST_F(Scrape, AZoneThatFailsIsAbsentAndCounted) {
@@ -165,10 +196,10 @@ TEST_F(Scrape, AnUnusableLedgerIsAProblemAndNotTheEnd) {
   EXPECT_THROW(agent.require_ledger(), std::runtime_error);
 }
 
-TEST_F(Scrape, ManyAtOnceAllSucceedAndAreSeenOneByOne) {
+TEST_F(Scrape, ManyAtOnceAllSucceedAndAreOneReading) {
   Agent agent(dir.path("powercap"), dir.path("ledger"), clock);
   int seen = 0;
-  const Exporter exporter(agent, "127.0.0.1:0", [&](const Snapshot&) { ++seen; });
+  const Exporter exporter(agent, scrape_clock, "127.0.0.1:0", [&](const Snapshot&) { ++seen; });
   std::atomic<int> good = 0;
   std::vector<std::thread> clients;
   for (int i = 0; i < 4; ++i)
@@ -178,15 +209,26 @@ TEST_F(Scrape, ManyAtOnceAllSucceedAndAreSeenOneByOne) {
     });
   for (auto& client : clients) client.join();
   EXPECT_EQ(good, 40);
-  EXPECT_EQ(seen, 40);
+  EXPECT_EQ(seen, 1);
+}
+
+TEST_F(Scrape, ThoseWhoConnectAndSayNothingHoldUpNobodyForLong) {
+  Agent agent(dir.path("powercap"), dir.path("ledger"), clock);
+  const Exporter exporter(agent, scrape_clock, "127.0.0.1:0", nullptr);
+  std::vector<UniqueFd> silent;
+  for (int i = 0; i < 4; ++i) silent.push_back(connect_to(exporter.port()));
+  std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  const auto before = clock.now();
+  EXPECT_TRUE(scrape(exporter.port()).starts_with("HTTP/1.1 200"));
+  EXPECT_LT(clock.now() - before, std::chrono::seconds(25));
 }
 
 TEST_F(Scrape, ATakenPortIsNamed) {
   Agent agent(dir.path("powercap"), dir.path("ledger"), clock);
-  const Exporter first(agent, "127.0.0.1:0", nullptr);
+  const Exporter first(agent, scrape_clock, "127.0.0.1:0", nullptr);
   const std::string taken = "127.0.0.1:" + std::to_string(first.port());
   try {
-    const Exporter second(agent, taken, nullptr);
+    const Exporter second(agent, scrape_clock, taken, nullptr);
     ADD_FAILURE() << "listened twice on " << taken;
   } catch (const std::runtime_error& error) {
     EXPECT_NE(std::string(error.what()).find(taken), std::string::npos);
@@ -201,7 +243,7 @@ TEST_F(Scrape, PromtoolFindsNothingToComplainAbout) {
         << "promtool is not on PATH (Debian package prometheus); VPOWERCAP_PROMTOOL can name it";
   const auto writer = write_ledger("a\"b\\c\nd\xff{}");
   Agent agent(dir.path("powercap"), ledger.path, clock);
-  const Exporter exporter(agent, "127.0.0.1:0", nullptr);
+  const Exporter exporter(agent, scrape_clock, "127.0.0.1:0", nullptr);
   (void)scrape(exporter.port());
   const auto answer = scrape(exporter.port());
   dir.write("metrics", answer.substr(answer.find("\r\n\r\n") + 4));

@@ -44,7 +44,8 @@ ProgramSpec program() {
            {"log-level", "LEVEL", "info", "prometheus: error, warning, info or debug."}},
       .commands = {{"show", "print a table once (the default)"},
                    {"json", "print one JSON object per interval, one a line"},
-                   {"prometheus", "serve Prometheus metrics; zones are read when scraped"}},
+                   {"prometheus",
+                    "serve Prometheus metrics; zones are read when scraped, at most once a second"}},
       .takes_arguments = true,
   };
 }
@@ -118,7 +119,7 @@ int prometheus_endpoint(Agent& agent, const Options& options, const Clock& clock
       if (limiter.pass(problem.message, clock.now())) log::warning(problem.message + "; left out");
   };
   observe(first);
-  const Exporter exporter(agent, options.text("listen"), observe);
+  const Exporter exporter(agent, clock, options.text("listen"), observe);
   log::info("serving /metrics on " + options.text("listen") + " (port " +
             std::to_string(exporter.port()) + ")");
   int signal = 0;

@@ -24,6 +24,8 @@ namespace {
 
 constexpr std::size_t max_xml_size = 1024 * 1024;
 constexpr auto input_time = std::chrono::milliseconds(100);
+/// For the UUID at "prepare": libvirtd writes the XML when it gets CPU time.
+constexpr auto uuid_time = std::chrono::milliseconds(2500);
 constexpr std::chrono::microseconds whole_time = std::chrono::milliseconds(150);
 constexpr std::chrono::microseconds more_time = std::chrono::milliseconds(2750);
 
@@ -66,13 +68,19 @@ Result<void> make_share(const RunPaths& paths, const Uuid& uuid) {
 }
 
 void handle(const HookCall& call) {
+  using std::chrono::steady_clock;
   share_is_due = call.phase == "prepare" ? 1 : 0;  // libvirt looks for the directory next
-  const std::string xml =
-      read_until(STDIN_FILENO, max_xml_size, std::chrono::steady_clock::now() + input_time);
+  std::string xml;
+  if (share_is_due != 0)
+    xml = read_until(STDIN_FILENO, max_xml_size, steady_clock::now() + uuid_time, "</uuid>");
+  else
+    xml = read_until(STDIN_FILENO, max_xml_size, steady_clock::now() + input_time);
   const auto uuid = find_uuid(xml);
   const RunPaths paths = call.run_dir.empty() ? RunPaths{} : RunPaths{call.run_dir};
   Result<void> share;
   if (uuid && needs_share(call.phase)) share = make_share(paths, *uuid);
+  if (share_is_due != 0)
+    xml += read_until(STDIN_FILENO, max_xml_size - xml.size(), steady_clock::now() + input_time);
   share_is_due = 0;
   const auto told = tell_daemon(paths.control(), {"hook",
                                                   {{"phase", call.phase},

@@ -32,7 +32,7 @@ Result<std::string> encode_shortened(Frame& frame) {
 
 }  // namespace
 
-std::string read_until(int fd, std::size_t limit, Deadline deadline) {
+std::string read_until(int fd, std::size_t limit, Deadline deadline, std::string_view mark) {
   using std::chrono::milliseconds;
   std::string input;
   std::array<char, 65536> chunk;
@@ -47,6 +47,7 @@ std::string read_until(int fd, std::size_t limit, Deadline deadline) {
     const ssize_t got = ::read(fd, chunk.data(), std::min(chunk.size(), limit - input.size()));
     if (got <= 0) break;
     input.append(chunk.data(), static_cast<std::size_t>(got));
+    if (!mark.empty() && input.find(mark) != std::string::npos) break;
   }
   return input;
 }

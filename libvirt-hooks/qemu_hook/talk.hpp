@@ -14,9 +14,10 @@ namespace vpowercap {
 
 using Deadline = std::chrono::steady_clock::time_point;
 
-/// What comes from `fd` until its end or `limit` bytes, waiting until the deadline; what is there
-/// already is read after it, too. A descriptor that cannot be read has nothing to say.
-std::string read_until(int fd, std::size_t limit, Deadline deadline);
+/// What comes from `fd` until its end, `limit` bytes or, where one is given, the mark, waiting until the
+/// deadline; what is there already is read after it, too. A descriptor that cannot be read has nothing
+/// to say.
+std::string read_until(int fd, std::size_t limit, Deadline deadline, std::string_view mark = {});
 
 /// Sends one frame to the daemon's socket, without its field "xml" where it would be too long. Never
 /// waits. Errors: ENOENT and ECONNREFUSED (no daemon), EAGAIN (it does not read); those of the socket.

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -38,6 +39,16 @@ using std::chrono::milliseconds;
   ::_exit(127);
 }
 
+/// Reaps what a call left to us; whether any of it was alive a second later.
+bool left_child() {
+  for (int tries = 0; tries < 100; ++tries) {
+    const pid_t reaped = ::waitpid(-1, nullptr, WNOHANG);
+    if (reaped < 0 && errno == ECHILD) return false;
+    if (reaped == 0) std::this_thread::sleep_for(milliseconds(10));
+  }
+  return true;
+}
+
 }  // namespace
 
 std::string domain(std::size_t padding) {
@@ -48,6 +59,7 @@ std::string domain(std::size_t padding) {
 bool Hook::own_namespace = false;
 
 void Hook::SetUpTestSuite() {
+  ::prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
   own_namespace =
       ::unshare(CLONE_NEWNS) == 0 && ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0;
 }
@@ -86,7 +98,7 @@ Result<Frame> Hook::next_frame() const {
   return decode(std::string_view(bytes).substr(0, static_cast<std::size_t>(got)));
 }
 
-Outcome Hook::run(const std::vector<std::string>& words, const std::string* input) const {
+Outcome Hook::run(const std::vector<std::string>& words, const std::string& input) const {
   std::vector<std::string> all = program;
   all.insert(all.end(), words.begin(), words.end());
   std::vector<char*> arguments;
@@ -109,25 +121,27 @@ Outcome Hook::run(const std::vector<std::string>& words, const std::string* inpu
     ::kill(child, SIGSTOP);
     std::this_thread::sleep_for(around.stopped);
   }
-  if (input != nullptr) {
-    ::signal(SIGPIPE, SIG_IGN);
-    (void)write_all(in_write.get(), *input);
-    in_write.reset();
-  }
+  std::this_thread::sleep_for(around.late);
+  ::signal(SIGPIPE, SIG_IGN);
+  (void)write_all(in_write.get(), input);
+  if (!around.endless) in_write.reset();
   if (around.stopped > milliseconds(0)) ::kill(child, SIGCONT);
   Outcome outcome;
   char buffer[4096];
-  // The end of the output is the end of the last process that could write: no child is left behind.
   for (ssize_t got; (got = ::read(out_read.get(), buffer, sizeof buffer)) > 0;)
     outcome.output.append(buffer, static_cast<std::size_t>(got));
   ::waitpid(child, &outcome.status, 0);
   outcome.took = std::chrono::duration_cast<milliseconds>(std::chrono::steady_clock::now() - begin);
+  outcome.most = milliseconds(words.size() > 1 && words[1] == "prepare" ? 5000 : 2000);
+  outcome.left_child = left_child();
   return outcome;
 }
 
 void Hook::check(const Outcome& outcome, const std::string& what) {
   EXPECT_EQ(outcome.status, 0) << what;
   EXPECT_EQ(outcome.output, "") << what;
+  EXPECT_LT(outcome.took, outcome.most) << what;
+  EXPECT_FALSE(outcome.left_child) << what;
   std::cout << "    " << what << ": " << outcome.took.count() << " ms\n";
 }
 

@@ -3,34 +3,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <fstream>
-#include <sstream>
-
-#include "libvirt-hooks/qemu_hook/test_call.hpp"
+#include "libvirt-hooks/qemu_hook/test_wrapper.hpp"
 
 namespace vpowercap {
 namespace {
-
-/// The shell around the program, with `path` in the program's place.
-struct Wrapper : Hook {
-  void put(const std::string& path) {
-    std::ifstream file(HOOK_WRAPPER);
-    std::stringstream text;
-    text << file.rdbuf();
-    std::string script = text.str();
-    for (const auto& [mark, value] :
-         {std::pair<std::string, std::string>{"@program@", path}, {"@run_dir@", paths.run_dir}})
-      script.replace(script.find(mark), mark.size(), value);
-    dir.write("50-vpowercap", script);
-    ::chmod(dir.path("50-vpowercap").c_str(), 0755);
-    program = {dir.path("50-vpowercap")};
-  }
-  std::string script(const std::string& body) {
-    dir.write("program", "#!/bin/sh\n" + body + "\n");
-    ::chmod(dir.path("program").c_str(), 0755);
-    return dir.path("program");
-  }
-};
 
 TEST_F(Wrapper, RunsTheProgram) {
   put(HOOK_PROGRAM);
@@ -55,9 +31,17 @@ TEST_F(Wrapper, SucceedsInSilenceWhateverBecameOfTheProgram) {
   expect_harmless({"web", "reconnect", "begin", "-"}, domain(), "interpreter missing");
 }
 
-TEST_F(Wrapper, GivesUpOnAProgramThatHangs) {
-  put(script("sleep 20; touch '" + dir.path("waited") + "'"));
-  expect_harmless({"web", "reconnect", "begin", "-"}, domain(), "program hangs");
+/// What the program has started ends with it: a call that leaves a process is not harmless.
+TEST_F(Wrapper, SucceedsInSilenceAtEveryPhase) {
+  listen(64);
+  for (const auto& [what, path] :
+       {std::pair<std::string, std::string>{"program there", HOOK_PROGRAM},
+        {"program deleted", "/nowhere/vpowercap-qemu-hook"},
+        {"program hangs", script("echo noise; sleep 20; touch '" + dir.path("waited") + "'")}}) {
+    put(path);
+    for (const char* phase : phases)
+      expect_harmless({"web", phase, "begin", "-"}, domain(), std::string(phase) + ", " + what);
+  }
   EXPECT_NE(::access(dir.path("waited").c_str(), F_OK), 0);
 }
 

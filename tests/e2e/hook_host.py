@@ -79,8 +79,8 @@ class HookHost:
             if state == "uninstalled":
                 self.stack.stop("vpowercapd")
                 undo.callback(self.stack.start_daemon)
-                shutil.rmtree(self.host.path(RUN_DIR), ignore_errors=True)  # but for what is mounted there
                 self.host.path(_PROGRAM).unlink()
+                self._empty_run_dir()
                 undo.callback(self._install)
             yield
 
@@ -91,17 +91,19 @@ class HookHost:
         calls = Calls(**told)
         return replace(calls, p50=calls.p50 * 1000, p99=calls.p99 * 1000, max=calls.max * 1000)
 
-    def start_vm(self, name: str) -> bool:
-        """Has libvirt start a VM and destroys it; whether the hook had made its directory.
+    def start_vm(self, name: str, *, share: bool) -> bool:
+        """Has libvirt start a VM and destroys it; whether the hook had made its directory. `share`: it is wired.
 
         Errors: LabError when it does not start."""
         vm = str(uuid.uuid4())
         path = self.host.path(f"/run/{name}.xml")
-        path.write_text(bare_domain(name, vm))
-        self.host.virsh("create", "--paused", f"/run/{name}.xml")
+        path.write_text(bare_domain(name, vm, share))
+        try:
+            self.host.virsh("create", "--paused", f"/run/{name}.xml")
+        finally:
+            path.unlink()
         made = self.host.path(f"{RUN_DIR}/share/{vm}/intel-rapl").is_dir()
         self.host.virsh("destroy", vm)
-        path.unlink()
         return made
 
     def remove_hook(self) -> None:
@@ -110,6 +112,12 @@ class HookHost:
 
     def _install(self) -> None:
         shutil.copy(self._program, self.host.path(_PROGRAM))
+
+    def _empty_run_dir(self) -> None:
+        """Leaves of the run directory what a boot of the machine leaves: nothing."""
+        for place in ("share", "share.rw"):
+            self.host.run(["umount", f"{RUN_DIR}/{place}"], check=False)
+        shutil.rmtree(self.host.path(RUN_DIR))
 
     def _fill_socket(self, undo: ExitStack) -> None:
         """Takes all places in the queue of the daemon's socket, so that a connect would wait."""

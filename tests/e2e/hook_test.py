@@ -8,6 +8,7 @@ import unittest
 from contextlib import ExitStack
 
 from hook_host import STATES, HookHost
+from lab.log import LabError
 
 _CALLS = int(os.environ.get("VPOWERCAP_HOOK_CALLS", "30"))    # in each state
 _STARTS = int(os.environ.get("VPOWERCAP_HOOK_STARTS", "1"))   # in each state
@@ -37,11 +38,13 @@ class HookTest(unittest.TestCase):
         for state in STATES:
             with self.subTest(state), self.lab.daemon(state):
                 for number in range(_STARTS):
-                    self.assertEqual(self.lab.start_vm(f"vm-{number}"), state != "uninstalled")
+                    self.assertTrue(self.lab.start_vm(f"vm-{number}", share=True))
                 print(f"daemon {state}: {_STARTS} VM starts, 0 failed", flush=True)
         self.lab.remove_hook()
-        self.assertFalse(self.lab.start_vm("no-hook"))
-        print("hook deleted: 1 VM starts, 0 failed", flush=True)
+        self.assertFalse(self.lab.start_vm("no-hook", share=False))
+        print("hook deleted: 1 VM starts, 0 failed (it is not wired)", flush=True)
+        with self.assertRaises(LabError, msg="unwire before you remove the hook, say the documents"):
+            self.lab.start_vm("wired", share=True)
 
 
 if __name__ == "__main__":

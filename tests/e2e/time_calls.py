@@ -8,7 +8,8 @@ import os
 import sys
 import time
 
-PHASES = ("prepare begin", "start begin", "started begin", "stopped end", "release end", "reconnect begin")
+PHASES = ("prepare begin", "start begin", "started begin", "stopped end", "release end", "reconnect begin",
+          "migrate begin", "restore begin", "attach begin", "no-such-phase begin")
 
 
 def call(hook: str, phase: str, xml: bytes) -> tuple[float, int, bytes]:

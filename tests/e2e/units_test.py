@@ -17,7 +17,7 @@ from lab.image import Program
 from lab.kvm import kvm_works
 from lab.libvirtd import PrivateHost
 from lab.log import LabError
-from lab.system_image import LIBEXEC, build_system_image, host_files
+from lab.system_image import LIBEXEC, build_system_image, host_files, unit_file
 from system_host import wait_for
 
 _BOOT_SECONDS = 300
@@ -33,6 +33,8 @@ _FILES = {
     "/etc/passwd": "root:x:0:0:root:/root:/bin/sh\nprometheus:x:100:100::/:/usr/sbin/nologin\n"
                    "nobody:x:65534:65534::/nonexistent:/usr/sbin/nologin\n",
 }
+#: CAP_CHOWN and CAP_DAC_READ_SEARCH.
+_DAEMON_CAPABILITIES = 1 << 0 | 1 << 2
 #: A process that looks as the test driver's VM would under QEMU, and works now and again.
 _FAKE_QEMU = f"""
 mkdir -p /run/libvirt/qemu
@@ -64,9 +66,10 @@ class UnitsTest(unittest.TestCase):
         build = build_under_test()
         scratch = Path(resources.enter_context(tempfile.TemporaryDirectory(prefix="vpowercap-")))
         image = build_system_image(
-            scratch, build.guest_mount, files={**host_files(), **_FILES},
+            scratch, build.guest_mount, files={**host_files(), **unit_file("vpowercap-agent"), **_FILES},
             extra=[Program(build.daemon, f"{LIBEXEC}/vpowercapd"), Program(build.mount, f"{LIBEXEC}/vpowercap-mount"),
                    Program(build.server, f"{LIBEXEC}/vpowercap-fs"), Program(build.ctl, "/usr/bin/vpowercap"),
+                   Program(build.agent, "/usr/bin/vpowercap-agent"),
                    Program(build.directory / "tests/tree/read_storm", "/usr/bin/read-storm"),
                    Program(Path("/usr/bin/nice"), "/usr/bin/nice")])
         machine = resources.enter_context(PrivateHost())
@@ -87,6 +90,36 @@ class UnitsTest(unittest.TestCase):
         for line in ("Uid:\t65534\t65534\t65534\t65534", "Gid:\t200\t200\t200\t200", "NoNewPrivs:\t1",
                      "CapPrm:\t0000000000000000", "CapEff:\t0000000000000000", "Seccomp:\t2"):
             self.assertIn(line, status)
+
+    def test_the_daemon_has_few_privileges(self) -> None:
+        for when in ("as it is", "restarted"):
+            with self.subTest(when):
+                status = self.host.check("cat /proc/$(pidof vpowercapd)/status")
+                for line in ("NoNewPrivs:\t1", "Seccomp:\t2", f"CapBnd:\t{_DAEMON_CAPABILITIES:016x}",
+                             f"CapEff:\t{_DAEMON_CAPABILITIES:016x}"):
+                    self.assertIn(line, status)
+                calls = self.shown("SystemCallFilter", "vpowercapd").split()
+                self.assertIn("read", calls)
+                self.assertNotIn("mount", calls)
+                self.assertTrue(self.writable("/etc", "1"), "nobody can write there")
+                daemon = self.host.check("pidof vpowercapd").strip()
+                for path in ("/etc", "/usr", "/var/lib", "/run", "/run/libvirt", "/sys", "/proc/sys"):
+                    self.assertFalse(self.writable(path, daemon), path)
+                for path in ("/run/vpowercap", "/run/vpowercap/share.rw", "/var/lib/vpowercap"):
+                    self.assertTrue(self.writable(path, daemon), path)
+                self.replaced("vpowercapd", "systemctl restart vpowercapd")
+        wait_for("the VM's energy", lambda: self.host.run(f"cat {_ENERGY}").code == 0)
+
+    def test_the_agent_serves_what_it_may_only_read(self) -> None:
+        self.host.check("systemctl start vpowercap-agent")
+        wait_for("the agent's metrics", lambda: "vpowercap_vm_joules_total{" in self.host.run(
+            "wget -qO- http://127.0.0.1:9955/metrics").out)
+        agent = self.host.check("pidof vpowercap-agent").strip()
+        status = self.host.check(f"cat /proc/{agent}/status")
+        for line in ("NoNewPrivs:\t1", "Seccomp:\t2", f"CapBnd:\t{1 << 2:016x}"):
+            self.assertIn(line, status)
+        for path in ("/etc", "/run", "/run/vpowercap", "/var/lib", "/sys", "/proc/sys"):
+            self.assertFalse(self.writable(path, agent), path)
 
     def test_kills_and_restarts_cost_no_read(self) -> None:
         before = self.energy()
@@ -117,6 +150,15 @@ class UnitsTest(unittest.TestCase):
         self.assertNotEqual(self.host.run(f"cat {_ENERGY}").code, 0)
         self.host.check("systemctl start vpowercap-mount")
         self.assertGreaterEqual(self.energy(), before)
+
+    def writable(self, path: str, pid: str) -> bool:
+        """Whether what a process sees at a path is a mount that lets it write."""
+        seen = ("", "")
+        for line in self.host.check(f"cat /proc/{pid}/mountinfo").splitlines():
+            place, options = line.split()[4:6]
+            if f"{path}/".startswith(place.rstrip("/") + "/") and len(place) >= len(seen[0]):
+                seen = (place, options)
+        return seen[1].split(",")[0] == "rw"
 
     def replaced(self, name: str, command: str) -> None:
         """Runs a command that ends a unit's program and waits for the next one to be ready."""
