@@ -7,6 +7,7 @@
 #include <cstring>
 #include <map>
 
+#include "fuse-fs/journal/journal.hpp"
 #include "tests/support/mount_program.hpp"
 
 namespace vpowercap {
@@ -14,6 +15,7 @@ namespace {
 
 using testing::eventually;
 using testing::known_vm;
+using testing::unknown_vm;
 
 /// The receiving end of sd_notify(3), and what it was given to keep.
 class Store {
@@ -115,6 +117,35 @@ class KeptBySystemd : public testing::MountProgram {
     const auto started = helper_.start_program(command_, store_->fds(), Nanoseconds(0));
     ASSERT_TRUE(started) << started.error().message;
   }
+  void set_option(const std::string& option, const std::string& value) {
+    *(std::ranges::find(plain_, option) + 1) = value;
+  }
+  /// Another program goes on with the mount, whose server gets stuck with the first request of a kind.
+  void go_on_with_a_stuck_server(fuse_opcode opcode, const std::string& hung_after) {
+    const char* const stuck = std::getenv("VPOWERCAP_FS_STUCK");
+    if (stuck == nullptr) GTEST_SKIP() << "VPOWERCAP_FS_STUCK names no such server (run by meson test)";
+    const auto own = plain_;
+    set_option("--server", stuck);
+    set_option("--hung-after", hung_after);
+    kill_helper(SIGKILL);
+    ::setenv("VPOWERCAP_STUCK_ON", std::to_string(opcode).c_str(), 1);
+    start_again();
+    ::unsetenv("VPOWERCAP_STUCK_ON");
+    plain_ = own;
+  }
+  /// The only journal that is stored.
+  Result<Journal> journal() {
+    for (const auto& [name, fd] : store_->kept())
+      if (name.starts_with("journal")) return Journal::open(fd.get());
+    return fail(ENOENT, "no journal is stored");
+  }
+  /// Waits for a request of this kind to stay where it was received.
+  void wait_until_stuck(fuse_opcode opcode) {
+    const auto stored = journal();
+    ASSERT_TRUE(stored) << stored.error().message;
+    const auto slot = stored->slot(0);
+    ASSERT_TRUE(eventually([&] { return slot.occupied() && slot.header().opcode == opcode; }));
+  }
   [[nodiscard]] std::string read_kept() const {
     char buffer[64];
     const auto text = pread_whole(kept_.get(), buffer);
@@ -146,6 +177,19 @@ TEST_F(KeptBySystemd, AMountOutlivesWhoMadeIt) {
     EXPECT_TRUE(eventually([&] { return fuse_mounts() == 3; }));
     value += 1'000'000;
   }
+}
+
+/// The child that asks the server waits for it in the kernel, where no signal reaches it.
+TEST_F(KeptBySystemd, AChildThatCannotBeKilledHoldsUpNoSuccessor) {
+  go_on_with_a_stuck_server(FUSE_LOOKUP, "600");
+  if (IsSkipped() || HasFatalFailure()) return;
+  publish(unknown_vm, 2'000'000);  // whose tree has to be looked up
+  ASSERT_NO_FATAL_FAILURE(wait_until_stuck(FUSE_LOOKUP));
+  kill_helper(SIGKILL);
+  start_again();
+  ASSERT_TRUE(eventually([&] { return server_pid() > 0; })) << "no successor starts";
+  EXPECT_EQ(read_kept(), "1000000\n");
+  EXPECT_TRUE(reads(known_vm, "1000000\n"));
 }
 
 TEST_F(KeptBySystemd, AMountThatIsGoneIsMadeAnew) {

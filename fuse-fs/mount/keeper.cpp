@@ -5,7 +5,6 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/mount.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -48,13 +47,6 @@ std::vector<FlatLink> flat_links(const VmRecord& record) {
     if (entry.type == FileType::link)
       links.push_back({std::move(entry.name), tree.target(entry.node).value()});
   return links;
-}
-
-/// Most calls the kernel would answer itself for a while, for a server that is stopped, too; this one
-/// it does not (fuse_update_get_attr() in its fs/fuse/dir.c).
-bool server_answers(const std::string& path) {
-  struct statx found{};
-  return ::statx(AT_FDCWD, path.c_str(), AT_STATX_FORCE_SYNC, STATX_BASIC_STATS, &found) == 0;
 }
 
 void detach(const std::string& path) { ::umount2(path.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW); }
@@ -101,16 +93,24 @@ void Keeper::complain(const std::string& message) {
 
 void Keeper::step() {
   look_after_children();
+  more_to_bind_ = false;
   if (start_due()) start_server();
   reconcile();
 }
 
 bool Keeper::start_due() const { return !server_.running() && clock_.now() >= next_start_; }
 
+bool Keeper::step_due() const {
+  return start_due() || (more_to_bind_ && server_.running() && !binder_.running());
+}
+
 void Keeper::look_after_children() {
-  if (const auto ended = binder_.reap()) {
+  if (const auto trouble = binder_.reap()) {
     hung_in_a_row_ = 0;
-    if (!ended->is_clean()) complain("asking the server for trees to bind: the child " + ended->text());
+    if (!trouble->empty()) {
+      more_to_bind_ = false;  // not at once
+      complain(*trouble);
+    }
   }
   const auto asked = std::max(binder_.started(), server_.started());
   if (binder_.running() && server_.running() &&
@@ -194,8 +194,10 @@ void Keeper::release_mount() {
 }
 
 void Keeper::stop() {
-  if (has_fd_store()) server_.end(Nanoseconds(0));
-  else if (server_.running() || mount_.fd) release_mount();
+  if (has_fd_store()) {
+    binder_.end(Nanoseconds(0));  // first: while it waits for an answer it cannot be killed
+    server_.end(Nanoseconds(0));
+  } else if (server_.running() || mount_.fd) release_mount();
 }
 
 void Keeper::reconcile() {
@@ -240,24 +242,14 @@ void Keeper::connect(const std::vector<VmRecord>& vms, const std::vector<Uuid>& 
     start_binding(std::move(plan.bind));
 }
 
-/// In a child, because looking up the tree asks the server. The child must not hold the mount's
-/// descriptor, or a dead server would not end its connection.
+/// A part of what is missing, another at each time: trees that cannot be bound hold up no others.
 void Keeper::start_binding(std::vector<Uuid> uuids) {
   next_question_ = clock_.now() + options_.hung_after / questions;
-  const auto started = binder_.start_function(
-      [this, &uuids] {
-        mount_.fd.reset();
-        int failed = server_answers(tree_path(options_.paths, Uuid{})) ? 0 : 1;  // every UUID has one
-        for (const auto& uuid : uuids) {
-          const auto from = tree_path(options_.paths, uuid);
-          const auto to = bind_path(options_.paths, uuid);
-          if (::mount(from.c_str(), to.c_str(), nullptr, MS_BIND, nullptr) == 0) continue;
-          failed = 1;
-          log::warning(fail_errno(errno, "cannot bind " + from + " on " + to).value().message);
-        }
-        return failed;
-      },
-      clock_.now());
+  std::ranges::rotate(uuids, std::ranges::upper_bound(uuids, last_bound_));
+  more_to_bind_ = uuids.size() > Binder::most;
+  uuids.resize(std::min(uuids.size(), Binder::most));
+  if (!uuids.empty()) last_bound_ = uuids.back();
+  const auto started = binder_.start(options_.paths, uuids, clock_.now());
   if (!started) complain(started.error().message);
 }
 

@@ -11,6 +11,7 @@
 #include "common/ledger/ledger_source.hpp"
 #include "common/log/log.hpp"
 #include "common/share/share.hpp"
+#include "fuse-fs/mount/binder.hpp"
 #include "fuse-fs/mount/child.hpp"
 #include "fuse-fs/mount/fuse_mount.hpp"
 #include "fuse-fs/mount/plan.hpp"
@@ -49,8 +50,9 @@ class Keeper {
   void step();
   /// Looks after the children alone: to be called when one may have ended.
   void look_after_children();
-  /// True when the server is not there and may be started: step() now, not at the next interval.
-  [[nodiscard]] bool start_due() const;
+  /// True when there is something to do that does not wait for the next interval: to start a server
+  /// that is not there and may be, to go on binding.
+  [[nodiscard]] bool step_due() const;
   [[nodiscard]] bool serving() const { return server_.running(); }
   /// True when the server runs and every VM's tree was bound at the last step.
   [[nodiscard]] bool settled() const { return settled_; }
@@ -70,6 +72,7 @@ class Keeper {
   void lose_hung_server();
   void reconcile();
   void connect(const std::vector<VmRecord>& vms, const std::vector<Uuid>& known);
+  [[nodiscard]] bool start_due() const;
   void start_binding(std::vector<Uuid> uuids);
   void forget_dropped(const std::vector<Uuid>& known, const std::vector<Uuid>& directories);
   void remove_unused(const std::vector<Uuid>& dropped);
@@ -80,7 +83,9 @@ class Keeper {
   LedgerSource ledger_;
   FuseMount mount_;
   Child server_;
-  Child binder_;
+  Binder binder_;
+  Uuid last_bound_;  ///< binding goes on behind it
+  bool more_to_bind_ = false;
   bool settled_ = false;
   Nanoseconds next_start_{0};
   Nanoseconds next_question_{0};

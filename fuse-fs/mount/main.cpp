@@ -113,7 +113,7 @@ void run(Keeper& keeper, int signals, std::chrono::milliseconds interval) {
     ::poll(&waiting, 1, static_cast<int>(std::max<std::int64_t>(left.count(), 0)));
     if (take_signals(signals)) return;
     keeper.look_after_children();
-    if (clock.now() < next && !keeper.start_due()) continue;
+    if (clock.now() < next && !keeper.step_due()) continue;
     keeper.step();
     next = clock.now() + interval;
     if (!ready && (keeper.settled() || clock.now() >= ready_at_latest)) {

@@ -3,6 +3,8 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include <map>
+
 #include "tests/support/guest_view.hpp"
 #include "tests/support/mount_program.hpp"
 
@@ -144,6 +146,46 @@ TEST_F(MountProgram, AHungServerIsNoticedWithoutANewVm) {
   ::kill(hung, SIGSTOP);
   EXPECT_TRUE(eventually([&] { return ::kill(hung, 0) != 0; }));
   EXPECT_TRUE(reads(known_vm, "5000000\n"));
+}
+
+/// A UUID for each number; they sort before those of the other VMs here.
+Uuid numbered_vm(int number) {
+  std::string text = "00000000-0000-4000-8000-000000000000";
+  const auto digits = std::to_string(number);
+  text.replace(text.size() - digits.size(), digits.size(), digits);
+  return Uuid::parse(text).value();
+}
+
+TEST_F(MountProgram, ManyVmsAreBoundAtOnce) {
+  constexpr int count = 70;  // more than one child binds, or two
+  *(std::ranges::find(command_, "--interval") + 1) = "60000";
+  for (int i = 1; i <= count; ++i) publish(numbered_vm(i), 5'000'000);
+  start();
+  EXPECT_TRUE(eventually([&] { return fuse_mounts() == 1 + 2 * count; })) << fuse_mounts();
+}
+
+TEST_F(MountProgram, TreesThatCannotBeBoundHoldUpNoOthersAndFillNoLog) {
+  constexpr int count = 70;
+  *(std::ranges::find(command_, "--log-level") + 1) = "warning";
+  forget_after("600");
+  ASSERT_TRUE(prepare_share_base(paths_));
+  for (int i = 1; i <= count; ++i) {
+    ASSERT_TRUE(make_vm_share(paths_, numbered_vm(i)));
+    ASSERT_TRUE(fs::remove(paths_.share_rw() + "/" + numbered_vm(i).to_string() + "/intel-rapl"));
+  }
+  publish(known_vm, 5'000'000);
+  const auto log = dir_->path() + "/log";
+  const std::vector<std::string> shell{"/bin/sh", "-c", "exec \"$@\" 2>" + log, "sh"};
+  command_.insert(command_.begin(), shell.begin(), shell.end());
+  start();
+  EXPECT_TRUE(reads(known_vm, "5000000\n"));
+  std::this_thread::sleep_for(std::chrono::seconds(1));  // 50 looks at what is missing
+  std::map<std::string, int> said;
+  std::ifstream lines(log);
+  for (std::string line; std::getline(lines, line);)
+    if (const auto at = line.find("cannot bind"); at != std::string::npos) ++said[line.substr(at)];
+  EXPECT_FALSE(said.empty());
+  for (const auto& [line, times] : said) EXPECT_EQ(times, 1) << line;
 }
 
 TEST_F(MountProgram, ForgetsAVmThatTheLedgerDropped) {
