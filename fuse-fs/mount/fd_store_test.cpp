@@ -199,6 +199,13 @@ TEST_F(KeptBySystemd, AMountThatIsGoneIsMadeAnew) {
   expect_a_new_mount();
 }
 
+TEST_F(KeptBySystemd, AMountThatWasAbortedIsMadeAnew) {
+  kill_helper(SIGTERM);
+  if (!abort_connection()) GTEST_SKIP() << "the kernel shows no FUSE connections (fusectl)";
+  start_again();
+  expect_a_new_mount();
+}
+
 TEST_F(KeptBySystemd, AJournalOfAnotherVersionIsNotGoneOnWith) {
   kill_helper(SIGTERM);
   const std::uint32_t version = 99;

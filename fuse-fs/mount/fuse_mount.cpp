@@ -3,6 +3,7 @@
 #include "fuse-fs/mount/fuse_mount.hpp"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 
@@ -39,6 +40,11 @@ Result<FuseMount> make_fuse_mount(const RunPaths& paths, unsigned threads) {
     return fail(EIO, "the mount on " + path + " vanished");
   made.device = entry->device;
   return made;
+}
+
+bool is_aborted(const FuseMount& mount) {
+  pollfd connection{mount.fd.get(), 0, 0};
+  return ::poll(&connection, 1, 0) == 1 && (connection.revents & POLLERR) != 0;
 }
 
 std::string request_timeout_trouble(const std::string& proc_root) {

@@ -76,9 +76,13 @@ bool Keeper::take_over() {
   const auto table = read_mount_table();
   const auto* root = table ? find_mount(*table, options_.paths.fs()) : nullptr;
   const auto journal = Journal::open(stored->journal.get());
-  if (root == nullptr || root->type != fuse_type || root->device != stored->device || !journal) {
-    log::warning("the mount that was kept cannot be gone on with: " +
-                 (journal ? "it is not on " + options_.paths.fs() : journal.error().message));
+  std::string trouble;
+  if (root == nullptr || root->type != fuse_type || root->device != stored->device)
+    trouble = "it is not on " + options_.paths.fs();
+  else if (is_aborted(*stored)) trouble = "it was aborted";
+  else if (!journal) trouble = journal.error().message;
+  if (!trouble.empty()) {
+    log::warning("the mount that was kept cannot be gone on with: " + trouble);
     forget_stored_mount(*stored);
     return false;
   }
@@ -94,6 +98,7 @@ void Keeper::complain(const std::string& message) {
 void Keeper::step() {
   look_after_children();
   more_to_bind_ = false;
+  if (is_aborted(mount_)) lose_mount("was aborted");
   if (start_due()) start_server();
   reconcile();
 }

@@ -106,6 +106,15 @@ TEST_F(MountProgram, ALostMountOrBindIsMadeAnew) {
   EXPECT_TRUE(reads(known_vm, "5000000\n"));
 }
 
+TEST_F(MountProgram, AnAbortedMountIsMadeAnew) {
+  publish(known_vm, 5'000'000);
+  start();
+  ASSERT_TRUE(reads(known_vm, "5000000\n"));
+  if (!abort_connection()) GTEST_SKIP() << "the kernel shows no FUSE connections (fusectl)";
+  EXPECT_TRUE(reads(known_vm, "5000000\n"));
+  EXPECT_EQ(fuse_mounts(), 3u);
+}
+
 TEST_F(MountProgram, LeavingKeepsThePlainDirectoriesAlone) {
   publish(known_vm, 5'000'000);
   start();

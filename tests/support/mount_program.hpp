@@ -92,6 +92,18 @@ class MountProgram : public ::testing::Test {
     }
     return -1;
   }
+  /// Ends the connection of RUN/fs as an administrator can. False where the kernel shows no connections.
+  [[nodiscard]] bool abort_connection() const {
+    const std::string connections = "/sys/fs/fuse/connections";
+    const auto table = read_mount_table().value();
+    if (find_mount(table, connections) == nullptr &&
+        ::mount("fusectl", connections.c_str(), "fusectl", 0, nullptr) != 0)
+      return false;
+    const auto device = find_mount(table, paths_.fs())->device;
+    std::ofstream abort(connections + "/" + device.substr(device.find(':') + 1) + "/abort");
+    abort << "1" << std::flush;
+    return abort.good();
+  }
   [[nodiscard]] std::size_t fuse_mounts() const {
     const auto table = read_mount_table().value();
     return std::ranges::count_if(table, [&](const auto& entry) {
