@@ -14,6 +14,9 @@
 
 namespace vpowercap {
 
+/// With it a server exits that refuses its journal: whoever made that is of another release.
+inline constexpr int exit_journal_refused = 3;
+
 /// A request that a thread received, where the kernel itself put it: between receiving and noting it
 /// there is no instant at which a killed server could lose it. A thread has one request at a time.
 class RequestSlot {

@@ -192,6 +192,27 @@ TEST_F(KeptBySystemd, AChildThatCannotBeKilledHoldsUpNoSuccessor) {
   EXPECT_TRUE(reads(known_vm, "1000000\n"));
 }
 
+/// A package is changed: first the server ends or is ended, then the program that keeps the mount must
+/// go.
+TEST_F(KeptBySystemd, OneWhoseServerIsOfAnotherReleaseLeavesTheMountToItsSuccessor) {
+  const std::string good = std::getenv("VPOWERCAP_FS");
+  kill_helper(SIGKILL);
+  command_ = plain_;
+  install_server(good);
+  plain_ = command_;
+  start_again();
+  publish(unknown_vm, 2'000'000);
+  ASSERT_TRUE(reads(unknown_vm, "2000000\n"));  // bound by this one: its server has answered
+  install_server(server_that_exits_with(exit_journal_refused));
+  ::kill(server_pid(), SIGKILL);
+  std::optional<Ending> ended;
+  ASSERT_TRUE(eventually([&] { return (ended = helper_.reap()).has_value(); }));
+  EXPECT_EQ(ended->text(), "exited with 1");
+  install_server(good);
+  start_again();
+  EXPECT_EQ(read_kept(), "1000000\n");
+}
+
 TEST_F(KeptBySystemd, AMountThatIsGoneIsMadeAnew) {
   kill_helper(SIGTERM);
   ASSERT_EQ(::umount2(paths_.fs().c_str(), MNT_DETACH), 0);

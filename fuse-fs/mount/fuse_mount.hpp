@@ -22,8 +22,8 @@ struct FuseMount {
 /// `threads` of a server, 1 to 64, have room in the journal. Errors name the step and what to do.
 Result<FuseMount> make_fuse_mount(const RunPaths& paths, unsigned threads);
 
-/// Whether the kernel has ended the connection, for good: somebody wrote to its `abort` in fusectl, or a
-/// time limit passed. The mount is still in the table, and no server can do anything for it.
+/// Whether the kernel has ended the connection, for good: somebody wrote to its `abort` in fusectl, or
+/// a time limit passed. The mount is still in the table, and no server can do anything for it.
 bool is_aborted(const FuseMount& mount);
 
 /// What is wrong with the kernel's time limits for FUSE requests (fs.fuse.default_request_timeout and

@@ -26,6 +26,9 @@ constexpr Nanoseconds mount_retry = std::chrono::seconds(5);
 constexpr int questions = 5;
 /// Servers in a row that answer nothing.
 constexpr unsigned most_hung = 3;
+/// Servers in a row that end by themselves and answer nothing, with growing waits between: more than a
+/// few requests can be to blame for. With the usual back-off that is 20 s.
+constexpr unsigned most_ended = 10;
 /// A server that lived this long was not one that dies at once.
 constexpr Nanoseconds proven_after = std::chrono::seconds(10);
 
@@ -112,7 +115,10 @@ bool Keeper::step_due() const {
 void Keeper::look_after_children() {
   if (const auto trouble = binder_.reap()) {
     hung_in_a_row_ = 0;
-    if (!trouble->empty()) {
+    if (trouble->empty()) {
+      has_answered_ = true;
+      ended_in_a_row_ = 0;
+    } else {
       more_to_bind_ = false;  // not at once
       complain(*trouble);
     }
@@ -121,8 +127,10 @@ void Keeper::look_after_children() {
   if (binder_.running() && server_.running() &&
       clock_.now() - asked > options_.hung_after / questions * (questions - 1))
     lose_hung_server();
-  else if (const auto ended = server_.reap())
+  else if (const auto ended = server_.reap()) {
+    is_outdated_ = ended->code == exit_journal_refused && has_answered_;
     lose_server(ended->text(), ended->signal == SIGKILL ? Loss::killed : Loss::ended);
+  }
 }
 
 /// True when there is a mount to serve.
@@ -171,6 +179,9 @@ void Keeper::lose_server(const std::string& why, Loss loss) {
   if (!server_.end(Nanoseconds(0))) return lose_mount("has a server that cannot be killed");
   next_start_ = now + wait;
   back_off_ = std::min(std::max(back_off_ * 2, first_back_off), options_.longest_back_off);
+  if (loss != Loss::ended || ++ended_in_a_row_ < most_ended) return;
+  lose_mount("has servers that end before they answer");
+  next_start_ = now + wait;
 }
 
 /// Where another server does not help either, those who wait are let go.
@@ -182,7 +193,7 @@ void Keeper::lose_hung_server() {
 void Keeper::lose_mount(const std::string& why) {
   log::error("the mount on " + options_.paths.fs() + " " + why +
              ": mounting anew; what guests hold open there is lost, new readers find the same place");
-  hung_in_a_row_ = 0;
+  hung_in_a_row_ = ended_in_a_row_ = 0;
   suspects_requests_ = false;
   release_mount();
   next_start_ = clock_.now();

@@ -53,6 +53,9 @@ class Keeper {
   /// True when there is something to do that does not wait for the next interval: to start a server
   /// that is not there and may be, to go on binding.
   [[nodiscard]] bool step_due() const;
+  /// True when the server refuses the journal though one has answered before: its program has been
+  /// replaced by another release's, whose keeper has to go on.
+  [[nodiscard]] bool is_outdated() const { return is_outdated_; }
   [[nodiscard]] bool serving() const { return server_.running(); }
   /// True when the server runs and every VM's tree was bound at the last step.
   [[nodiscard]] bool settled() const { return settled_; }
@@ -91,6 +94,9 @@ class Keeper {
   Nanoseconds next_question_{0};
   Nanoseconds back_off_{0};
   unsigned hung_in_a_row_ = 0;
+  unsigned ended_in_a_row_ = 0;  ///< by themselves, without an answer in between
+  bool has_answered_ = false;    ///< a server of this keeper
+  bool is_outdated_ = false;
   bool suspects_requests_ = false;          ///< nobody but a request may have ended the last server
   std::map<Uuid, Nanoseconds> last_known_;  ///< VMs in the ledger; others, since first seen
   log::Limiter limiter_;

@@ -113,6 +113,10 @@ void run(Keeper& keeper, int signals, std::chrono::milliseconds interval) {
     ::poll(&waiting, 1, static_cast<int>(std::max<std::int64_t>(left.count(), 0)));
     if (take_signals(signals)) return;
     keeper.look_after_children();
+    if (keeper.is_outdated())
+      throw std::runtime_error(
+          "the server is of another release and refuses this one's journal: ending, for the "
+          "vpowercap-mount that belongs to it to go on");
     if (clock.now() < next && !keeper.step_due()) continue;
     keeper.step();
     next = clock.now() + interval;

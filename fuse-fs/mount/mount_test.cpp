@@ -3,6 +3,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include <future>
 #include <map>
 
 #include "tests/support/guest_view.hpp"
@@ -113,6 +114,28 @@ TEST_F(MountProgram, AnAbortedMountIsMadeAnew) {
   if (!abort_connection()) GTEST_SKIP() << "the kernel shows no FUSE connections (fusectl)";
   EXPECT_TRUE(reads(known_vm, "5000000\n"));
   EXPECT_EQ(fuse_mounts(), 3u);
+}
+
+TEST_F(MountProgram, ServersThatOnlyEndLetTheirReadersGo) {
+  const std::string good = std::getenv("VPOWERCAP_FS");
+  install_server(good);
+  command_.insert(command_.end(), {"--longest-delay", "50"});
+  publish(known_vm, 5'000'000);
+  start();
+  ASSERT_TRUE(reads(known_vm, "5000000\n"));
+  const UniqueFd kept(::open((paths_.source(known_vm) + "/" + energy).c_str(), O_RDONLY | O_CLOEXEC));
+  ASSERT_TRUE(kept);
+  install_server(server_that_exits_with(1));
+  ::kill(server_pid(), SIGKILL);
+  auto read = std::async(std::launch::async, [&] {
+    char byte = 0;
+    return ::pread(kept.get(), &byte, 1, 0);
+  });
+  EXPECT_TRUE(eventually([&] { return read.wait_for(Nanoseconds(0)) == std::future_status::ready; }));
+  EXPECT_TRUE(helper_.running() && !helper_.reap());
+  install_server(good);
+  EXPECT_TRUE(reads(known_vm, "5000000\n"));
+  kill_helper(SIGKILL);  // where the reader still waits, it does no longer
 }
 
 TEST_F(MountProgram, LeavingKeepsThePlainDirectoriesAlone) {
