@@ -3,8 +3,11 @@
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/utsname.h>
 
+#include <cstdio>
 #include <cstring>
+#include <future>
 #include <map>
 
 #include "fuse-fs/journal/journal.hpp"
@@ -36,6 +39,15 @@ class Store {
     }
     return kept_;
   }
+  void rename(const std::string& from, const std::string& to) {
+    auto node = kept_.extract(from);
+    node.key() = to;
+    kept_.insert(std::move(node));
+  }
+  void put(const std::string& name, UniqueFd fd) {
+    kept_[name].reset(::fcntl(fd.get(), F_DUPFD_CLOEXEC, 100));
+  }
+  void drop(const std::string& name) { kept_.erase(name); }
   /// A command that finds them as systemd would give them.
   std::vector<std::string> with_kept(const std::vector<std::string>& command) {
     std::string names, places;
@@ -92,6 +104,15 @@ class Store {
   std::size_t forgotten_ = 0;
 };
 
+/// FUSE_NOTIFY_RESEND
+bool kernel_sends_again() {
+  utsname kernel{};
+  int major = 0, minor = 0;
+  ::uname(&kernel);
+  std::sscanf(kernel.release, "%d.%d", &major, &minor);
+  return std::pair(major, minor) >= std::pair(6, 9);
+}
+
 class KeptBySystemd : public testing::MountProgram {
  protected:
   void SetUp() override {
@@ -133,17 +154,24 @@ class KeptBySystemd : public testing::MountProgram {
     ::unsetenv("VPOWERCAP_STUCK_ON");
     plain_ = own;
   }
-  /// The only journal that is stored.
-  Result<Journal> journal() {
+  /// The name under which the only journal, or the only connection, is stored; "" if none is.
+  std::string stored(const std::string& kind) {
     for (const auto& [name, fd] : store_->kept())
-      if (name.starts_with("journal")) return Journal::open(fd.get());
-    return fail(ENOENT, "no journal is stored");
+      if (name.starts_with(kind + "-")) return name;
+    return "";
+  }
+  int stored_journal() { return store_->kept().at(stored("journal")).get(); }
+  /// As if the release before had another layout of it.
+  void change_version(std::uint32_t version) {
+    ASSERT_EQ(::pwrite(stored_journal(), &version, sizeof version, 8), ssize_t{sizeof version});
+    const auto name = stored("journal");
+    store_->rename(name, "journal-" + std::to_string(version) + name.substr(name.find('-', 8)));
   }
   /// Waits for a request of this kind to stay where it was received.
   void wait_until_stuck(fuse_opcode opcode) {
-    const auto stored = journal();
-    ASSERT_TRUE(stored) << stored.error().message;
-    const auto slot = stored->slot(0);
+    const auto journal = Journal::open(stored_journal());
+    ASSERT_TRUE(journal) << journal.error().message;
+    const auto slot = journal->slot(0);
     ASSERT_TRUE(eventually([&] { return slot.occupied() && slot.header().opcode == opcode; }));
   }
   [[nodiscard]] std::string read_kept() const {
@@ -227,16 +255,62 @@ TEST_F(KeptBySystemd, AMountThatWasAbortedIsMadeAnew) {
   expect_a_new_mount();
 }
 
-TEST_F(KeptBySystemd, AJournalOfAnotherVersionIsNotGoneOnWith) {
-  kill_helper(SIGTERM);
-  const std::uint32_t version = 99;
-  for (const auto& [name, fd] : store_->kept()) {
-    if (name == "journal") {
-      ASSERT_EQ(::pwrite(fd.get(), &version, sizeof version, 8), ssize_t{sizeof version});
-    }
+TEST_F(KeptBySystemd, AMountOutlivesAChangeOfTheJournalsLayout) {
+  for (const std::uint32_t version : {99u, 98u}) {
+    kill_helper(SIGTERM);
+    const auto name = stored("journal");
+    ASSERT_NO_FATAL_FAILURE(change_version(version));
+    start_again();
+    EXPECT_EQ(read_kept(), "1000000\n");
+    EXPECT_TRUE(eventually([&] { return stored("journal") == name; }));
+    EXPECT_EQ(store_->kept().size(), 2u);
+    EXPECT_EQ(Journal::open(stored_journal())->slot_count(), 2u);
   }
+}
+
+TEST_F(KeptBySystemd, ARequestInHandOutlivesAChangeOfTheJournalsLayout) {
+  if (!kernel_sends_again()) GTEST_SKIP() << "before Linux 6.9 requests are not sent again";
+  go_on_with_a_stuck_server(FUSE_READ, "600");
+  if (IsSkipped() || HasFatalFailure()) return;
+  auto read = std::async(std::launch::async, [&] { return read_kept(); });
+  ASSERT_NO_FATAL_FAILURE(wait_until_stuck(FUSE_READ));
+  kill_helper(SIGKILL);
+  ASSERT_NO_FATAL_FAILURE(change_version(99));
+  start_again();
+  EXPECT_EQ(read.get(), "1000000\n");
+}
+
+TEST_F(KeptBySystemd, AJournalWithoutWhatWasAgreedIsNotGoneOnWith) {
+  kill_helper(SIGTERM);
+  ASSERT_NO_FATAL_FAILURE(change_version(99));
+  const std::uint32_t nothing = 0;
+  ASSERT_EQ(::pwrite(stored_journal(), &nothing, sizeof nothing, 16), ssize_t{sizeof nothing});
   start_again();
   expect_a_new_mount();
+}
+
+/// Killed while it stored: nothing of it stays.
+TEST_F(KeptBySystemd, AJournalAloneIsForgotten) {
+  kill_helper(SIGTERM);
+  store_->drop(stored("fuse"));
+  const auto orphan = stored("journal");
+  store_->rename(orphan, "journal-1-0-4095");
+  start_again();
+  EXPECT_TRUE(eventually([&] { return store_->kept().size() == 2 && store_->forgotten() == 1; }));
+  EXPECT_FALSE(store_->kept().contains("journal-1-0-4095"));
+  EXPECT_TRUE(reads(known_vm, "1000000\n"));
+}
+
+TEST_F(KeptBySystemd, AMountGoesOnWithItsOwnJournalAndForgetsAnother) {
+  const auto own = stored("journal");
+  for (const std::string other : {"journal-0-0-1", "journal-9-9-9", "odd"}) {
+    kill_helper(SIGTERM);
+    store_->put(other, Journal::create(2).value());
+    start_again();
+    EXPECT_EQ(read_kept(), "1000000\n");
+    EXPECT_TRUE(eventually([&] { return store_->kept().size() == 2; })) << other;
+    EXPECT_EQ(stored("journal"), own);
+  }
 }
 
 TEST_F(KeptBySystemd, TheEndUnmounts) {

@@ -78,6 +78,10 @@ bool Keeper::take_over() {
   if (!stored) return false;
   const auto table = read_mount_table();
   const auto* root = table ? find_mount(*table, options_.paths.fs()) : nullptr;
+  if (auto own = Journal::create_after(stored->journal.get(), options_.threads)) {
+    log::info("the mount that was kept has a journal of another version: changing it");
+    change_stored_journal(*stored, std::move(*own));
+  }
   const auto journal = Journal::open(stored->journal.get());
   std::string trouble;
   if (root == nullptr || root->type != fuse_type || root->device != stored->device)
