@@ -102,15 +102,34 @@ KeeperOptions keeper_options(const Options& options, const RunPaths& paths) {
 /// this for the trees in them, whatever is wrong with those.
 constexpr Nanoseconds longest_start = std::chrono::seconds(3);
 
+/// systemd takes one that says nothing for longer than its unit's WatchdogSec= for hung. Not more often
+/// than needed: who sends to a systemd that does not read waits for it in the end.
+class Watchdog {
+ public:
+  static constexpr std::chrono::milliseconds period = std::chrono::seconds(1);
+  void pat(Nanoseconds now) {
+    if (!watches_ || now < next_) return;
+    ::sd_notify(0, "WATCHDOG=1");
+    next_ = now + period;
+  }
+
+ private:
+  const bool watches_ = ::sd_watchdog_enabled(0, nullptr) > 0;
+  Nanoseconds next_{0};
+};
+
 void run(Keeper& keeper, int signals, std::chrono::milliseconds interval) {
   const SystemClock clock;
+  Watchdog watchdog;
   auto next = clock.now();
   const auto ready_at_latest = next + longest_start;
   for (bool ready = false;;) {
     pollfd waiting{signals, POLLIN, 0};
     auto left = std::chrono::ceil<std::chrono::milliseconds>(next - clock.now());
     if (!keeper.serving()) left = std::min(left, std::chrono::milliseconds(20));
-    ::poll(&waiting, 1, static_cast<int>(std::max<std::int64_t>(left.count(), 0)));
+    left = std::clamp(left, std::chrono::milliseconds(0), Watchdog::period);
+    ::poll(&waiting, 1, static_cast<int>(left.count()));
+    watchdog.pat(clock.now());
     if (take_signals(signals)) return;
     keeper.look_after_children();
     if (keeper.is_outdated())

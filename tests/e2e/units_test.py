@@ -99,16 +99,30 @@ class UnitsTest(unittest.TestCase):
             self.host.check("kill -KILL $(pidof vpowercap-fs)")
             self.host.check("systemctl daemon-reexec")
             self.assertEqual(self.shown("NFileDescriptorStore", "vpowercap-mount"), "2")
-        self.host.check("touch /run/enough")
-        wait_for("the readers' end", lambda: "ended" in self.host.check("cat /run/storm"))
-        storm = self.host.check("cat /run/storm")
-        self.assertEqual(_REPORT.sub("", storm), "ended\n")
-        reads, changes = (sum(map(int, column)) for column in zip(*_REPORT.findall(storm)))
+        reads, changes = self.expect_an_unhurt_storm()
         print(f"{_ROUNDS} rounds of SIGKILL and restart of both units, SIGKILL of the server, daemon-reexec: "
               f"{reads} reads, {changes} saw a new value, failed 0, decreasing 0", flush=True)
         self.assertGreater(changes, 0)
         self.assertEqual(self.host.check(f"stat -c %d {_SHARE}/intel-rapl"), device, "it was mounted anew")
         self.assertGreater(self.energy(), before)
+
+    def test_a_signal_that_is_no_stop_costs_no_read(self) -> None:
+        device = self.host.check(f"stat -c %d {_SHARE}/intel-rapl")
+        self.host.check(_STORM)
+        for command in ("systemctl kill -s TERM vpowercap-mount", "kill $(pidof vpowercap-mount)"):
+            self.replaced("vpowercap-mount", command)
+        self.assertEqual(self.host.check(f"stat -c %d {_SHARE}/intel-rapl"), device, "it was mounted anew")
+        self.expect_an_unhurt_storm()
+
+    def test_one_that_hangs_is_replaced(self) -> None:
+        device = self.host.check(f"stat -c %d {_SHARE}/intel-rapl")
+        self.host.check("mkdir -p /run/systemd/system/vpowercap-mount.service.d; printf '[Service]\\nWatchdogSec=5\\n'"
+                        " >/run/systemd/system/vpowercap-mount.service.d/watchdog.conf; systemctl daemon-reload")
+        self.replaced("vpowercap-mount", "systemctl restart vpowercap-mount")
+        self.host.check(_STORM)
+        self.replaced("vpowercap-mount", "kill -STOP $(pidof vpowercap-mount)")
+        self.assertEqual(self.host.check(f"stat -c %d {_SHARE}/intel-rapl"), device, "it was mounted anew")
+        self.expect_an_unhurt_storm()
 
     def test_a_stop_unmounts_and_a_start_heals(self) -> None:
         before = self.energy()
@@ -117,6 +131,15 @@ class UnitsTest(unittest.TestCase):
         self.assertNotEqual(self.host.run(f"cat {_ENERGY}").code, 0)
         self.host.check("systemctl start vpowercap-mount")
         self.assertGreaterEqual(self.energy(), before)
+
+    def expect_an_unhurt_storm(self) -> tuple[int, int]:
+        """Ends the readers: none of them has failed. How many reads there were, and how many saw a new value."""
+        self.host.check("touch /run/enough")
+        wait_for("the readers' end", lambda: "ended" in self.host.check("cat /run/storm"))
+        storm = self.host.check("cat /run/storm; rm /run/enough")
+        self.assertEqual(_REPORT.sub("", storm), "ended\n")
+        reads, changes = (sum(map(int, column)) for column in zip(*_REPORT.findall(storm)))
+        return reads, changes
 
     def replaced(self, name: str, command: str) -> None:
         """Runs a command that ends a unit's program and waits for the next one to be ready."""
