@@ -138,16 +138,15 @@ class KeptBySystemd : public testing::MountProgram {
     const auto started = helper_.start_program(command_, store_->fds(), Nanoseconds(0));
     ASSERT_TRUE(started) << started.error().message;
   }
-  void set_option(const std::string& option, const std::string& value) {
-    *(std::ranges::find(plain_, option) + 1) = value;
-  }
   /// Another program goes on with the mount, whose server gets stuck with the first request of a kind.
   void go_on_with_a_stuck_server(fuse_opcode opcode, const std::string& hung_after) {
     const char* const stuck = std::getenv("VPOWERCAP_FS_STUCK");
     if (stuck == nullptr) GTEST_SKIP() << "VPOWERCAP_FS_STUCK names no such server (run by meson test)";
     const auto own = plain_;
-    set_option("--server", stuck);
-    set_option("--hung-after", hung_after);
+    command_ = plain_;
+    install_server(stuck);
+    plain_ = command_;
+    *(std::ranges::find(plain_, "--hung-after") + 1) = hung_after;
     kill_helper(SIGKILL);
     ::setenv("VPOWERCAP_STUCK_ON", std::to_string(opcode).c_str(), 1);
     start_again();
@@ -239,6 +238,19 @@ TEST_F(KeptBySystemd, OneWhoseServerIsOfAnotherReleaseLeavesTheMountToItsSuccess
   install_server(good);
   start_again();
   EXPECT_EQ(read_kept(), "1000000\n");
+}
+
+TEST_F(KeptBySystemd, AThreadThatHangsIsNoticedThoughOthersAnswer) {
+  go_on_with_a_stuck_server(FUSE_READ, "2");
+  if (IsSkipped() || HasFatalFailure()) return;
+  auto read = std::async(std::launch::async, [&] { return read_kept(); });
+  ASSERT_NO_FATAL_FAILURE(wait_until_stuck(FUSE_READ));
+  install_server(std::getenv("VPOWERCAP_FS"));
+  if (!eventually([&] { return read.wait_for(Nanoseconds(0)) == std::future_status::ready; })) {
+    kill_helper(SIGKILL);
+    for (const auto* kind : {"fuse", "journal"}) store_->drop(stored(kind));  // lets the reader go
+  }
+  EXPECT_EQ(read.get(), "1000000\n");
 }
 
 TEST_F(KeptBySystemd, AMountThatIsGoneIsMadeAnew) {

@@ -82,7 +82,7 @@ bool Keeper::take_over() {
     log::info("the mount that was kept has a journal of another version: changing it");
     change_stored_journal(*stored, std::move(*own));
   }
-  const auto journal = Journal::open(stored->journal.get());
+  auto journal = Journal::open(stored->journal.get());
   std::string trouble;
   if (root == nullptr || root->type != fuse_type || root->device != stored->device)
     trouble = "it is not on " + options_.paths.fs();
@@ -95,6 +95,7 @@ bool Keeper::take_over() {
   }
   log::info("going on with the mount on " + options_.paths.fs());
   mount_ = std::move(*stored);
+  journal_.emplace(std::move(*journal));
   return true;
 }
 
@@ -127,26 +128,34 @@ void Keeper::look_after_children() {
       complain(*trouble);
     }
   }
-  const auto asked = std::max(binder_.started(), server_.started());
-  if (binder_.running() && server_.running() &&
-      clock_.now() - asked > options_.hung_after / questions * (questions - 1))
-    lose_hung_server();
+  if (is_hung()) lose_hung_server();
   else if (const auto ended = server_.reap()) {
     is_outdated_ = ended->code == exit_journal_refused && has_answered_;
     lose_server(ended->text(), ended->signal == SIGKILL ? Loss::killed : Loss::ended);
   }
 }
 
+bool Keeper::is_hung() {
+  if (!server_.running()) return false;
+  const auto now = clock_.now();
+  const auto asked = std::max(binder_.started(), server_.started());
+  if (binder_.running() && now - asked > options_.hung_after / questions * (questions - 1)) return true;
+  return now - std::max(slots_.oldest(*journal_, now), server_.started()) > options_.hung_after;
+}
+
 /// True when there is a mount to serve.
 bool Keeper::provide_mount() {
   if (mount_.fd) return true;
   auto mounted = make_fuse_mount(options_.paths, options_.threads);
-  if (mounted) {
+  auto journal =
+      mounted.and_then([](const FuseMount& made) { return Journal::open(made.journal.get()); });
+  if (journal) {
     mount_ = std::move(*mounted);
+    journal_.emplace(std::move(*journal));
     store_mount(mount_);
     return true;
   }
-  complain(mounted.error().message);
+  complain(journal.error().message);
   release_mount();
   next_start_ = clock_.now() + mount_retry;
   return false;
@@ -210,6 +219,7 @@ void Keeper::release_mount() {
   server_.end(std::chrono::milliseconds(500));
   forget_stored_mount(mount_);
   mount_ = {};
+  journal_.reset();
   binder_.end(std::chrono::milliseconds(500));
 }
 

@@ -4,6 +4,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,7 @@
 #include "fuse-fs/mount/child.hpp"
 #include "fuse-fs/mount/fuse_mount.hpp"
 #include "fuse-fs/mount/plan.hpp"
+#include "fuse-fs/mount/slot_watch.hpp"
 
 namespace vpowercap {
 
@@ -23,7 +25,8 @@ struct KeeperOptions {
   std::vector<std::string> server_command;  ///< without --fuse-fd and --journal-fd
   unsigned threads = 2;                     ///< requests that a server answers at a time
   /// A server that has answered nothing for this long, neither a bind nor the question asked five times
-  /// in it, is hung and replaced: its readers could not even be killed.
+  /// in it, is hung and replaced: its readers could not even be killed. So is one with a thread that
+  /// has had the same request in hand for this long.
   Nanoseconds hung_after{std::chrono::seconds(10)};
   /// The longest wait before a server that keeps ending is started again.
   Nanoseconds longest_back_off{std::chrono::seconds(5)};
@@ -72,6 +75,7 @@ class Keeper {
   void lose_server(const std::string& why, Loss loss);
   void lose_mount(const std::string& why);
   void release_mount();
+  [[nodiscard]] bool is_hung();
   void lose_hung_server();
   void reconcile();
   void connect(const std::vector<VmRecord>& vms, const std::vector<Uuid>& known);
@@ -85,6 +89,8 @@ class Keeper {
   const Clock& clock_;
   LedgerSource ledger_;
   FuseMount mount_;
+  std::optional<Journal> journal_;  ///< that of the mount
+  SlotWatch slots_;
   Child server_;
   Binder binder_;
   Uuid last_bound_;  ///< binding goes on behind it
