@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The two programs together, with a guest's view of what they do.
+#include <linux/capability.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -43,6 +45,9 @@ TEST_F(MountProgram, TheServerHasNoPrivileges) {
   EXPECT_NE(status.find("\nUid:\t65534\t65534\t65534\t65534\n"), std::string::npos) << status;
   EXPECT_NE(status.find("\nCapPrm:\t0000000000000000\nCapEff:\t0000000000000000\n"), std::string::npos);
   EXPECT_NE(status.find("\nNoNewPrivs:\t1\n"), std::string::npos) << status;
+  if (::prctl(PR_CAPBSET_READ, CAP_SETPCAP) == 1) {
+    EXPECT_NE(status.find("\nCapBnd:\t0000000000000000\n"), std::string::npos) << status;
+  }
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // whose calls are not on its list
   EXPECT_NE(status.find("\nSeccomp:\t2\n"), std::string::npos) << status;
 #endif

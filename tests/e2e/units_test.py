@@ -85,7 +85,8 @@ class UnitsTest(unittest.TestCase):
     def test_the_server_has_no_privilege(self) -> None:
         status = self.host.check("cat /proc/$(pidof vpowercap-fs)/status")
         for line in ("Uid:\t65534\t65534\t65534\t65534", "Gid:\t200\t200\t200\t200", "NoNewPrivs:\t1",
-                     "CapPrm:\t0000000000000000", "CapEff:\t0000000000000000", "Seccomp:\t2"):
+                     "CapPrm:\t0000000000000000", "CapEff:\t0000000000000000", "CapBnd:\t0000000000000000",
+                     "Seccomp:\t2"):
             self.assertIn(line, status)
 
     def test_kills_and_restarts_cost_no_read(self) -> None:
