@@ -98,10 +98,11 @@ class UnitsTest(unittest.TestCase):
                 self.replaced(name, f"systemctl kill --kill-who=main -s KILL {name}")
                 self.replaced(name, f"systemctl restart {name}")
             self.host.check("kill -KILL $(pidof vpowercap-fs)")
+            self.replaced("vpowercap-mount", "systemctl restart vpowercap.target")
             self.host.check("systemctl daemon-reexec")
             self.assertEqual(self.shown("NFileDescriptorStore", "vpowercap-mount"), "2")
         reads, changes = self.expect_an_unhurt_storm()
-        print(f"{_ROUNDS} rounds of SIGKILL and restart of both units, SIGKILL of the server, daemon-reexec: "
+        print(f"{_ROUNDS} rounds of SIGKILL and restart of both units, SIGKILL of the server, restart of the target, daemon-reexec: "
               f"{reads} reads, {changes} saw a new value, failed 0, decreasing 0", flush=True)
         self.assertGreater(changes, 0)
         self.assertEqual(self.host.check(f"stat -c %d {_SHARE}/intel-rapl"), device, "it was mounted anew")
