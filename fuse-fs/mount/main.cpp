@@ -45,11 +45,16 @@ const ProgramSpec spec{
             {"server", "PATH", VPOWERCAP_LIBEXEC "/vpowercap-fs", "The server's program.", false},
             {"user", "NAME", "nobody", "User that the server becomes.", false},
             {"group", "NAME", "vpowercap", "Group that the server becomes, where it exists.", false},
-            {"threads", "N", "2", "Requests that the server answers at a time, 1 to 64.", false},
+            {"threads", "N", "2",
+             "Requests that the server answers at a time, 1 to 64. A mount that is gone on with keeps "
+             "its number.",
+             false},
             {"interval", "MS", "500", "Time between two looks at what is missing, 10 to 60000 ms.",
              false},
             {"hung-after", "SECONDS", "10",
-             "A server that has answered nothing for so long is replaced, 1 to 600 s.", false},
+             "A server that has answered nothing for so long, or not a request that it has in hand, is "
+             "replaced, 1 to 600 s.",
+             false},
             {"longest-delay", "MS", "5000",
              "Longest wait before a server that keeps ending is started again, 0 to 60000 ms. The "
              "first "

@@ -25,7 +25,8 @@ const ProgramSpec spec{
         "/UUID/intel-rapl holds what the ledger publishes for that VM. Started by vpowercap-mount.\n\n"
         "Reads of energy_uj fail with ENODATA while vpowercapd has been silent for longer than its "
         "stale-after. It may be killed at any time: a successor with the same two descriptors answers "
-        "what it left, and readers see a pause.",
+        "what it left, and readers see a pause. It exits with 3 when the memory to take over has another "
+        "release's layout.",
     .options =
         {
             {"fuse-fd", "N", "", "Inherited descriptor of /dev/fuse, mounted already (required).",
