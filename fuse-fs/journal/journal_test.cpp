@@ -68,6 +68,22 @@ TEST(Journal, NobodyCanCutItOff) {
   EXPECT_NE(::ftruncate(fd.get(), 1 << 30), 0);
 }
 
+TEST(Journal, WhatIsNoneIsRefused) {
+  const UniqueFd null(::open("/dev/null", O_RDONLY));
+  EXPECT_EQ(Journal::open(null.get()).error().code, EPROTO);
+  const auto refusal = [](off_t at, std::uint32_t value) {
+    const auto fd = Journal::create(1).value();
+    EXPECT_EQ(::pwrite(fd.get(), &value, sizeof value, at), ssize_t{sizeof value});
+    const auto opened = Journal::open(fd.get());
+    return opened ? std::string("opened") : opened.error().message;
+  };
+  EXPECT_EQ(refusal(0, 1), "not a journal");
+  EXPECT_EQ(refusal(8, 2), "a journal of version 2, not 1");
+  EXPECT_EQ(refusal(12, 2), "a journal whose sizes do not fit");
+  EXPECT_EQ(refusal(12, 0), "a journal whose sizes do not fit");
+  EXPECT_EQ(refusal(16, 5000), "a journal whose sizes do not fit");
+}
+
 /// The bytes of its first page are agreed between all releases, past and to come.
 TEST(Journal, OneOfAnyOtherVersionIsSucceededWithItsInit) {
   const std::string init = "the first request";
@@ -94,22 +110,6 @@ TEST(Journal, OneOfAnyOtherVersionIsSucceededWithItsInit) {
   EXPECT_EQ(succeed(2, 0).error().code, EPROTO) << "nothing was agreed yet";
   EXPECT_EQ(succeed(2, 4096).error().code, EPROTO);
   EXPECT_EQ(succeed(1, 17).error().code, EPROTO) << "of this version, and broken";
-}
-
-TEST(Journal, WhatIsNoneIsRefused) {
-  const UniqueFd null(::open("/dev/null", O_RDONLY));
-  EXPECT_EQ(Journal::open(null.get()).error().code, EPROTO);
-  const auto refusal = [](off_t at, std::uint32_t value) {
-    const auto fd = Journal::create(1).value();
-    EXPECT_EQ(::pwrite(fd.get(), &value, sizeof value, at), ssize_t{sizeof value});
-    const auto opened = Journal::open(fd.get());
-    return opened ? std::string("opened") : opened.error().message;
-  };
-  EXPECT_EQ(refusal(0, 1), "not a journal");
-  EXPECT_EQ(refusal(8, 2), "a journal of version 2, not 1");
-  EXPECT_EQ(refusal(12, 2), "a journal whose sizes do not fit");
-  EXPECT_EQ(refusal(12, 0), "a journal whose sizes do not fit");
-  EXPECT_EQ(refusal(16, 5000), "a journal whose sizes do not fit");
 }
 
 }  // namespace
