@@ -42,11 +42,6 @@ Result<FuseMount> make_fuse_mount(const RunPaths& paths, unsigned threads) {
   return made;
 }
 
-bool is_aborted(const FuseMount& mount) {
-  pollfd connection{mount.fd.get(), 0, 0};
-  return ::poll(&connection, 1, 0) == 1 && (connection.revents & POLLERR) != 0;
-}
-
 std::string request_timeout_trouble(const std::string& proc_root) {
   for (const std::string name : {"default_request_timeout", "max_request_timeout"}) {
     const auto text = read_file_at(AT_FDCWD, proc_root + "/sys/fs/fuse/" + name, 32);
@@ -73,6 +68,11 @@ Result<void> unmount_all(const RunPaths& paths) {
   }
   return fail(EBUSY,
               "FUSE mounts below " + paths.run_dir + " come back as often as they are unmounted");
+}
+
+bool is_aborted(const FuseMount& mount) {
+  pollfd connection{mount.fd.get(), 0, 0};
+  return ::poll(&connection, 1, 0) == 1 && (connection.revents & POLLERR) != 0;
 }
 
 }  // namespace vpowercap

@@ -143,6 +143,13 @@ class UnitsTest(unittest.TestCase):
         self.host.check("systemctl start vpowercap-mount")
         self.assertGreaterEqual(self.energy(), before)
 
+    def replaced(self, name: str, command: str) -> None:
+        """Runs a command that ends a unit's program and waits for the next one to be ready."""
+        before = self.shown("MainPID", name)
+        self.host.check(command)
+        wait_for(f"another {name}", lambda: self.shown("MainPID", name) not in (before, "0")
+                 and self.shown("ActiveState", name) == "active")
+
     def expect_an_unhurt_storm(self) -> tuple[int, int]:
         """Ends the readers: none of them has failed. How many reads there were, and how many saw a new value."""
         self.host.check("touch /run/enough")
@@ -151,13 +158,6 @@ class UnitsTest(unittest.TestCase):
         self.assertEqual(_REPORT.sub("", storm), "ended\n")
         reads, changes = (sum(map(int, column)) for column in zip(*_REPORT.findall(storm)))
         return reads, changes
-
-    def replaced(self, name: str, command: str) -> None:
-        """Runs a command that ends a unit's program and waits for the next one to be ready."""
-        before = self.shown("MainPID", name)
-        self.host.check(command)
-        wait_for(f"another {name}", lambda: self.shown("MainPID", name) not in (before, "0")
-                 and self.shown("ActiveState", name) == "active")
 
     def shown(self, what: str, name: str) -> str:
         return self.host.check(f"systemctl show --value -p {what} {name}").strip()
