@@ -206,53 +206,6 @@ TEST_F(KeptBySystemd, AMountOutlivesWhoMadeIt) {
   }
 }
 
-/// The child that asks the server waits for it in the kernel, where no signal reaches it.
-TEST_F(KeptBySystemd, AChildThatCannotBeKilledHoldsUpNoSuccessor) {
-  go_on_with_a_stuck_server(FUSE_LOOKUP, "600");
-  if (IsSkipped() || HasFatalFailure()) return;
-  publish(unknown_vm, 2'000'000);  // whose tree has to be looked up
-  ASSERT_NO_FATAL_FAILURE(wait_until_stuck(FUSE_LOOKUP));
-  kill_helper(SIGKILL);
-  start_again();
-  ASSERT_TRUE(eventually([&] { return server_pid() > 0; })) << "no successor starts";
-  EXPECT_EQ(read_kept(), "1000000\n");
-  EXPECT_TRUE(reads(known_vm, "1000000\n"));
-}
-
-/// A package is changed: first the server ends or is ended, then the program that keeps the mount must
-/// go.
-TEST_F(KeptBySystemd, OneWhoseServerIsOfAnotherReleaseLeavesTheMountToItsSuccessor) {
-  const std::string good = std::getenv("VPOWERCAP_FS");
-  kill_helper(SIGKILL);
-  command_ = plain_;
-  install_server(good);
-  plain_ = command_;
-  start_again();
-  publish(unknown_vm, 2'000'000);
-  ASSERT_TRUE(reads(unknown_vm, "2000000\n"));  // bound by this one: its server has answered
-  install_server(server_that_exits_with(exit_journal_refused));
-  ::kill(server_pid(), SIGKILL);
-  std::optional<Ending> ended;
-  ASSERT_TRUE(eventually([&] { return (ended = helper_.reap()).has_value(); }));
-  EXPECT_EQ(ended->text(), "exited with 1");
-  install_server(good);
-  start_again();
-  EXPECT_EQ(read_kept(), "1000000\n");
-}
-
-TEST_F(KeptBySystemd, AThreadThatHangsIsNoticedThoughOthersAnswer) {
-  go_on_with_a_stuck_server(FUSE_READ, "2");
-  if (IsSkipped() || HasFatalFailure()) return;
-  auto read = std::async(std::launch::async, [&] { return read_kept(); });
-  ASSERT_NO_FATAL_FAILURE(wait_until_stuck(FUSE_READ));
-  install_server(std::getenv("VPOWERCAP_FS"));
-  if (!eventually([&] { return read.wait_for(Nanoseconds(0)) == std::future_status::ready; })) {
-    kill_helper(SIGKILL);
-    for (const auto* kind : {"fuse", "journal"}) store_->drop(stored(kind));  // lets the reader go
-  }
-  EXPECT_EQ(read.get(), "1000000\n");
-}
-
 TEST_F(KeptBySystemd, AMountThatIsGoneIsMadeAnew) {
   kill_helper(SIGTERM);
   ASSERT_EQ(::umount2(paths_.fs().c_str(), MNT_DETACH), 0);
@@ -323,6 +276,53 @@ TEST_F(KeptBySystemd, AMountGoesOnWithItsOwnJournalAndForgetsAnother) {
     EXPECT_TRUE(eventually([&] { return store_->kept().size() == 2; })) << other;
     EXPECT_EQ(stored("journal"), own);
   }
+}
+
+/// The child that asks the server waits for it in the kernel, where no signal reaches it.
+TEST_F(KeptBySystemd, AChildThatCannotBeKilledHoldsUpNoSuccessor) {
+  go_on_with_a_stuck_server(FUSE_LOOKUP, "600");
+  if (IsSkipped() || HasFatalFailure()) return;
+  publish(unknown_vm, 2'000'000);  // whose tree has to be looked up
+  ASSERT_NO_FATAL_FAILURE(wait_until_stuck(FUSE_LOOKUP));
+  kill_helper(SIGKILL);
+  start_again();
+  ASSERT_TRUE(eventually([&] { return server_pid() > 0; })) << "no successor starts";
+  EXPECT_EQ(read_kept(), "1000000\n");
+  EXPECT_TRUE(reads(known_vm, "1000000\n"));
+}
+
+/// A package is changed: first the server ends or is ended, then the program that keeps the mount must
+/// go.
+TEST_F(KeptBySystemd, OneWhoseServerIsOfAnotherReleaseLeavesTheMountToItsSuccessor) {
+  const std::string good = std::getenv("VPOWERCAP_FS");
+  kill_helper(SIGKILL);
+  command_ = plain_;
+  install_server(good);
+  plain_ = command_;
+  start_again();
+  publish(unknown_vm, 2'000'000);
+  ASSERT_TRUE(reads(unknown_vm, "2000000\n"));  // bound by this one: its server has answered
+  install_server(server_that_exits_with(exit_journal_refused));
+  ::kill(server_pid(), SIGKILL);
+  std::optional<Ending> ended;
+  ASSERT_TRUE(eventually([&] { return (ended = helper_.reap()).has_value(); }));
+  EXPECT_EQ(ended->text(), "exited with 1");
+  install_server(good);
+  start_again();
+  EXPECT_EQ(read_kept(), "1000000\n");
+}
+
+TEST_F(KeptBySystemd, AThreadThatHangsIsNoticedThoughOthersAnswer) {
+  go_on_with_a_stuck_server(FUSE_READ, "2");
+  if (IsSkipped() || HasFatalFailure()) return;
+  auto read = std::async(std::launch::async, [&] { return read_kept(); });
+  ASSERT_NO_FATAL_FAILURE(wait_until_stuck(FUSE_READ));
+  install_server(std::getenv("VPOWERCAP_FS"));
+  if (!eventually([&] { return read.wait_for(Nanoseconds(0)) == std::future_status::ready; })) {
+    kill_helper(SIGKILL);
+    for (const auto* kind : {"fuse", "journal"}) store_->drop(stored(kind));  // lets the reader go
+  }
+  EXPECT_EQ(read.get(), "1000000\n");
 }
 
 TEST_F(KeptBySystemd, TheEndUnmounts) {
