@@ -40,6 +40,18 @@ sh -c 'while :; do i=0; while [ $i -lt 2000 ]; do i=$((i+1)); done; sleep 0.2; d
     qemu -uuid {_UUID} >/dev/null 2>&1 &
 echo $! >/run/libvirt/qemu/test.pid
 """
+_DROP_IN = "/run/systemd/system/vpowercap-mount.service.d"
+#: A server that gets stuck with the first request for attributes (FUSE_GETATTR is 3): what it is asked first.
+_STUCK = f"""
+mkdir -p {_DROP_IN}
+cat >{_DROP_IN}/stuck.conf <<end
+[Service]
+Environment=VPOWERCAP_STUCK_ON=3
+ExecStart=
+ExecStart={LIBEXEC}/vpowercap-mount --server /usr/bin/stuck-server --hung-after 600
+end
+systemctl daemon-reload
+"""
 #: What the units have to say.
 _WORDS = "systemctl --no-pager status 'vpowercap*'; journalctl --no-pager -o cat -n 40 -u 'vpowercap*'"
 #: Readers of the share, kept descriptors and fresh ones, out of systemd's way, until /run/enough is there.
@@ -68,6 +80,7 @@ class UnitsTest(unittest.TestCase):
             extra=[Program(build.daemon, f"{LIBEXEC}/vpowercapd"), Program(build.mount, f"{LIBEXEC}/vpowercap-mount"),
                    Program(build.server, f"{LIBEXEC}/vpowercap-fs"), Program(build.ctl, "/usr/bin/vpowercap"),
                    Program(build.directory / "tests/tree/read_storm", "/usr/bin/read-storm"),
+                   Program(build.directory / "fuse-fs/mount/stuck_server", "/usr/bin/stuck-server"),
                    Program(Path("/usr/bin/nice"), "/usr/bin/nice")])
         machine = resources.enter_context(PrivateHost())
         cls.host = Guest.create(machine, GuestSpec(
@@ -118,8 +131,8 @@ class UnitsTest(unittest.TestCase):
 
     def test_one_that_hangs_is_replaced(self) -> None:
         device = self.host.check(f"stat -c %d {_SHARE}/intel-rapl")
-        self.host.check("mkdir -p /run/systemd/system/vpowercap-mount.service.d; printf '[Service]\\nWatchdogSec=5\\n'"
-                        " >/run/systemd/system/vpowercap-mount.service.d/watchdog.conf; systemctl daemon-reload")
+        self.host.check(f"mkdir -p {_DROP_IN}; printf '[Service]\\nWatchdogSec=5\\n' >{_DROP_IN}/watchdog.conf; "
+                        "systemctl daemon-reload")
         self.replaced("vpowercap-mount", "systemctl restart vpowercap-mount")
         self.host.check(_STORM)
         self.replaced("vpowercap-mount", "kill -STOP $(pidof vpowercap-mount)")
@@ -129,11 +142,20 @@ class UnitsTest(unittest.TestCase):
     def test_a_restart_under_a_hung_server_costs_no_read(self) -> None:
         device = self.host.check(f"stat -c %d {_SHARE}/intel-rapl")
         self.host.check(_STORM)
-        # By then a child of vpowercap-mount waits for it, which cannot be killed.
-        self.host.check("kill -STOP $(pidof vpowercap-fs); sleep 4")
+        self.host.check("kill -STOP $(pidof vpowercap-fs)")
         self.replaced("vpowercap-mount", "systemctl restart vpowercap-mount")
         self.assertEqual(self.host.check(f"stat -c %d {_SHARE}/intel-rapl"), device, "it was mounted anew")
         self.expect_an_unhurt_storm()
+
+    def test_a_child_that_cannot_be_killed_holds_up_no_restart(self) -> None:
+        device = self.host.check(f"stat -c %d {_SHARE}/intel-rapl")
+        self.host.check(_STUCK)
+        self.replaced("vpowercap-mount", "systemctl restart vpowercap-mount")
+        wait_for("a child that asks the server", lambda: len(self.host.check("pidof vpowercap-mount").split()) == 2)
+        self.host.check(f"rm {_DROP_IN}/stuck.conf; systemctl daemon-reload")
+        self.replaced("vpowercap-mount", "systemctl restart vpowercap-mount")
+        self.assertEqual(self.host.check(f"stat -c %d {_SHARE}/intel-rapl"), device, "it was mounted anew")
+        self.assertGreater(self.energy(), 0)
 
     def test_a_stop_unmounts_and_a_start_heals(self) -> None:
         before = self.energy()
