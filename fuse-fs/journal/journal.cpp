@@ -18,7 +18,7 @@ constexpr std::uint64_t magic = 0x4c4e4a5043575056;  // "VPWCPJNL", read as a nu
 constexpr std::uint32_t version = 1;
 constexpr std::size_t page = 4096;
 
-/// The first page.
+/// The first page, the same in every version.
 struct Head {
   std::uint64_t magic;
   std::uint32_t version;
@@ -34,6 +34,14 @@ constexpr std::size_t slots_at = words_at + Journal::word_count * sizeof(std::ui
 
 constexpr std::size_t size_for(std::size_t slots) {
   return slots_at + slots * RequestSlot::memory_size;
+}
+
+/// Of whatever version.
+Result<Head> read_head(int fd) {
+  Head head{};
+  if (::pread(fd, &head, sizeof head, 0) != sizeof head || head.magic != magic)
+    return fail(EPROTO, "not a journal");
+  return head;
 }
 
 Head& head_of(std::byte* memory) { return *reinterpret_cast<Head*>(memory); }
@@ -90,12 +98,30 @@ Result<UniqueFd> Journal::create(unsigned slots) {
   return fd;
 }
 
+Result<UniqueFd> Journal::create_after(int predecessor, unsigned slots) {
+  const auto head = read_head(predecessor);
+  if (!head) return tl::unexpected(head.error());
+  if (head->version == version || head->init_size == 0 || head->init_size > sizeof head->init)
+    return fail(EPROTO, "a journal that cannot be succeeded");
+  auto fd = create(slots);
+  if (!fd) return fd;
+  const auto successor = open(fd->get());
+  if (!successor) return tl::unexpected(successor.error());
+  successor->record_init({head->init, head->init_size});
+  return fd;
+}
+
+std::uint32_t Journal::version_of(int fd) {
+  const auto head = read_head(fd);
+  return head ? head->version : 0;
+}
+
 Result<Journal> Journal::open(int fd) {
-  Head head{};
+  const auto read = read_head(fd);
+  if (!read) return tl::unexpected(read.error());
+  const auto& head = *read;
   struct stat found{};
-  if (::fstat(fd, &found) != 0 || ::pread(fd, &head, sizeof head, 0) != sizeof head ||
-      head.magic != magic)
-    return fail(EPROTO, "not a journal");
+  if (::fstat(fd, &found) != 0) return fail(EPROTO, "not a journal");
   if (head.version != version)
     return fail(EPROTO, "a journal of version " + std::to_string(head.version) + ", not " +
                             std::to_string(version));

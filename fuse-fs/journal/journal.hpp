@@ -14,6 +14,9 @@
 
 namespace vpowercap {
 
+/// With it a server exits that refuses its journal: whoever made that is of another release.
+inline constexpr int exit_journal_refused = 3;
+
 /// A request that a thread received, where the kernel itself put it: between receiving and noting it
 /// there is no instant at which a killed server could lose it. A thread has one request at a time.
 class RequestSlot {
@@ -57,7 +60,7 @@ class RequestSlot {
 /// server would cost its sender an EIO.
 ///
 /// Its layout has a version: a server of another version refuses it, and who keeps the mount has to
-/// make a new one. One server at a time; its threads use a slot each.
+/// make a new one, see create_after(). One server at a time; its threads use a slot each.
 class Journal {
  public:
   static constexpr std::size_t most_slots = 64;
@@ -66,6 +69,13 @@ class Journal {
   /// Makes the memory for `slots` threads, 1 to 64, of a size that nobody can change any more.
   /// Errors: those of memfd_create(2), ftruncate(2) and fcntl(2).
   static Result<UniqueFd> create(unsigned slots);
+  /// Makes one for a connection whose journal open() refuses for its version, with the INIT that is in
+  /// it, at the same place in every version. Requests that a server had in hand are not in the new one:
+  /// since Linux 6.9 the next server asks for them again. Errors: also EPROTO (no journal, one of this
+  /// version, or one without INIT).
+  static Result<UniqueFd> create_after(int predecessor, unsigned slots);
+  /// The version of the layout that a journal has; 0 if it is none.
+  static std::uint32_t version_of(int fd);
   /// Maps it. Errors: EPROTO (no journal, another version, a wrong size), those of mmap(2).
   static Result<Journal> open(int fd);
 

@@ -84,5 +84,33 @@ TEST(Journal, WhatIsNoneIsRefused) {
   EXPECT_EQ(refusal(16, 5000), "a journal whose sizes do not fit");
 }
 
+/// The bytes of its first page are agreed between all releases, past and to come.
+TEST(Journal, OneOfAnyOtherVersionIsSucceededWithItsInit) {
+  const std::string init = "the first request";
+  const auto succeed = [&](std::uint32_t version, std::uint32_t init_size) {
+    const UniqueFd other(::memfd_create("other", MFD_CLOEXEC));
+    std::string page = "VPWCPJNL";
+    for (const std::uint32_t number : {version, 5u, init_size, 0u})
+      page.append(reinterpret_cast<const char*>(&number), sizeof number);
+    page += init;
+    page.resize(4096);
+    EXPECT_EQ(::write(other.get(), page.data(), page.size()), ssize_t{4096});
+    EXPECT_EQ(Journal::version_of(other.get()), version);
+    EXPECT_FALSE(Journal::open(other.get()));
+    return Journal::create_after(other.get(), 3);
+  };
+  for (const std::uint32_t version : {0u, 2u, 99u}) {
+    const auto fd = succeed(version, static_cast<std::uint32_t>(init.size()));
+    ASSERT_TRUE(fd) << fd.error().message;
+    const auto journal = Journal::open(fd->get());
+    ASSERT_TRUE(journal) << journal.error().message;
+    EXPECT_EQ(journal->slot_count(), 3u);
+    EXPECT_EQ(text(journal->init()), init);
+  }
+  EXPECT_EQ(succeed(2, 0).error().code, EPROTO) << "nothing was agreed yet";
+  EXPECT_EQ(succeed(2, 4096).error().code, EPROTO);
+  EXPECT_EQ(succeed(1, 17).error().code, EPROTO) << "of this version, and broken";
+}
+
 }  // namespace
 }  // namespace vpowercap

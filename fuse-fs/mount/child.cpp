@@ -53,12 +53,15 @@ Result<void> Child::start_program(const std::vector<std::string>& command, std::
   ::_exit(127);
 }
 
-Result<void> Child::start_function(const std::function<int()>& body, Nanoseconds now) {
+Result<void> Child::start_function(const std::function<int(int)>& body, int kept, Nanoseconds now) {
   const auto in_child = fork_here(now);
   if (!in_child) return tl::unexpected(in_child.error());
   if (!*in_child) return {};
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-  ::_exit(body());
+  constexpr int first = STDERR_FILENO + 1;
+  if (kept != first) ::dup3(kept, first, O_CLOEXEC);
+  ::close_range(first + 1, ~0U, 0);
+  ::_exit(body(first));
 }
 
 std::string Ending::text() const {

@@ -35,8 +35,10 @@ class Child {
   /// Runs a program that inherits `fds`. Requires !running().
   Result<void> start_program(const std::vector<std::string>& command, std::span<const int> fds,
                              Nanoseconds now);
-  /// Runs a function in a copy of this process, which dies with it. Requires !running().
-  Result<void> start_function(const std::function<int()>& body, Nanoseconds now);
+  /// Runs a function in a copy of this process, which dies with it and has none of its descriptors but
+  /// standard input, output and error and `kept`, which the function gets under another number: one
+  /// that cannot be killed must hold no lock or mount. Requires !running().
+  Result<void> start_function(const std::function<int(int kept)>& body, int kept, Nanoseconds now);
 
   [[nodiscard]] bool running() const { return pid_ > 0; }
   [[nodiscard]] Nanoseconds started() const { return started_; }

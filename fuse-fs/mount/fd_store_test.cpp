@@ -3,10 +3,14 @@
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/utsname.h>
 
+#include <cstdio>
 #include <cstring>
+#include <future>
 #include <map>
 
+#include "fuse-fs/journal/journal.hpp"
 #include "tests/support/mount_program.hpp"
 
 namespace vpowercap {
@@ -14,6 +18,7 @@ namespace {
 
 using testing::eventually;
 using testing::known_vm;
+using testing::unknown_vm;
 
 /// The receiving end of sd_notify(3), and what it was given to keep.
 class Store {
@@ -34,6 +39,15 @@ class Store {
     }
     return kept_;
   }
+  void rename(const std::string& from, const std::string& to) {
+    auto node = kept_.extract(from);
+    node.key() = to;
+    kept_.insert(std::move(node));
+  }
+  void put(const std::string& name, UniqueFd fd) {
+    kept_[name].reset(::fcntl(fd.get(), F_DUPFD_CLOEXEC, 100));
+  }
+  void drop(const std::string& name) { kept_.erase(name); }
   /// A command that finds them as systemd would give them.
   std::vector<std::string> with_kept(const std::vector<std::string>& command) {
     std::string names, places;
@@ -90,6 +104,15 @@ class Store {
   std::size_t forgotten_ = 0;
 };
 
+/// FUSE_NOTIFY_RESEND
+bool kernel_sends_again() {
+  utsname kernel{};
+  int major = 0, minor = 0;
+  ::uname(&kernel);
+  std::sscanf(kernel.release, "%d.%d", &major, &minor);
+  return std::pair(major, minor) >= std::pair(6, 9);
+}
+
 class KeptBySystemd : public testing::MountProgram {
  protected:
   void SetUp() override {
@@ -114,6 +137,41 @@ class KeptBySystemd : public testing::MountProgram {
     command_ = store_->with_kept(plain_);
     const auto started = helper_.start_program(command_, store_->fds(), Nanoseconds(0));
     ASSERT_TRUE(started) << started.error().message;
+  }
+  /// Another program goes on with the mount, whose server gets stuck with the first request of a kind.
+  void go_on_with_a_stuck_server(fuse_opcode opcode, const std::string& hung_after) {
+    const char* const stuck = std::getenv("VPOWERCAP_FS_STUCK");
+    if (stuck == nullptr) GTEST_SKIP() << "VPOWERCAP_FS_STUCK names no such server (run by meson test)";
+    const auto own = plain_;
+    command_ = plain_;
+    install_server(stuck);
+    plain_ = command_;
+    *(std::ranges::find(plain_, "--hung-after") + 1) = hung_after;
+    kill_helper(SIGKILL);
+    ::setenv("VPOWERCAP_STUCK_ON", std::to_string(opcode).c_str(), 1);
+    start_again();
+    ::unsetenv("VPOWERCAP_STUCK_ON");
+    plain_ = own;
+  }
+  /// The name under which the only journal, or the only connection, is stored; "" if none is.
+  std::string stored(const std::string& kind) {
+    for (const auto& [name, fd] : store_->kept())
+      if (name.starts_with(kind + "-")) return name;
+    return "";
+  }
+  int stored_journal() { return store_->kept().at(stored("journal")).get(); }
+  /// As if the release before had another layout of it.
+  void change_version(std::uint32_t version) {
+    ASSERT_EQ(::pwrite(stored_journal(), &version, sizeof version, 8), ssize_t{sizeof version});
+    const auto name = stored("journal");
+    store_->rename(name, "journal-" + std::to_string(version) + name.substr(name.find('-', 8)));
+  }
+  /// Waits for a request of this kind to stay where it was received.
+  void wait_until_stuck(fuse_opcode opcode) {
+    const auto journal = Journal::open(stored_journal());
+    ASSERT_TRUE(journal) << journal.error().message;
+    const auto slot = journal->slot(0);
+    ASSERT_TRUE(eventually([&] { return slot.occupied() && slot.header().opcode == opcode; }));
   }
   [[nodiscard]] std::string read_kept() const {
     char buffer[64];
@@ -155,16 +213,116 @@ TEST_F(KeptBySystemd, AMountThatIsGoneIsMadeAnew) {
   expect_a_new_mount();
 }
 
-TEST_F(KeptBySystemd, AJournalOfAnotherVersionIsNotGoneOnWith) {
+TEST_F(KeptBySystemd, AMountThatWasAbortedIsMadeAnew) {
   kill_helper(SIGTERM);
-  const std::uint32_t version = 99;
-  for (const auto& [name, fd] : store_->kept()) {
-    if (name == "journal") {
-      ASSERT_EQ(::pwrite(fd.get(), &version, sizeof version, 8), ssize_t{sizeof version});
-    }
-  }
+  if (!abort_connection()) GTEST_SKIP() << "the kernel shows no FUSE connections (fusectl)";
   start_again();
   expect_a_new_mount();
+}
+
+TEST_F(KeptBySystemd, AMountOutlivesAChangeOfTheJournalsLayout) {
+  for (const std::uint32_t version : {99u, 98u}) {
+    kill_helper(SIGTERM);
+    const auto name = stored("journal");
+    ASSERT_NO_FATAL_FAILURE(change_version(version));
+    start_again();
+    EXPECT_EQ(read_kept(), "1000000\n");
+    EXPECT_TRUE(eventually([&] { return stored("journal") == name; }));
+    EXPECT_EQ(store_->kept().size(), 2u);
+    EXPECT_EQ(Journal::open(stored_journal())->slot_count(), 2u);
+  }
+}
+
+TEST_F(KeptBySystemd, ARequestInHandOutlivesAChangeOfTheJournalsLayout) {
+  if (!kernel_sends_again()) GTEST_SKIP() << "before Linux 6.9 requests are not sent again";
+  go_on_with_a_stuck_server(FUSE_READ, "600");
+  if (IsSkipped() || HasFatalFailure()) return;
+  auto read = std::async(std::launch::async, [&] { return read_kept(); });
+  ASSERT_NO_FATAL_FAILURE(wait_until_stuck(FUSE_READ));
+  kill_helper(SIGKILL);
+  ASSERT_NO_FATAL_FAILURE(change_version(99));
+  start_again();
+  EXPECT_EQ(read.get(), "1000000\n");
+}
+
+TEST_F(KeptBySystemd, AJournalWithoutWhatWasAgreedIsNotGoneOnWith) {
+  kill_helper(SIGTERM);
+  ASSERT_NO_FATAL_FAILURE(change_version(99));
+  const std::uint32_t nothing = 0;
+  ASSERT_EQ(::pwrite(stored_journal(), &nothing, sizeof nothing, 16), ssize_t{sizeof nothing});
+  start_again();
+  expect_a_new_mount();
+}
+
+/// Killed while it stored: nothing of it stays.
+TEST_F(KeptBySystemd, AJournalAloneIsForgotten) {
+  kill_helper(SIGTERM);
+  store_->drop(stored("fuse"));
+  const auto orphan = stored("journal");
+  store_->rename(orphan, "journal-1-0-4095");
+  start_again();
+  EXPECT_TRUE(eventually([&] { return store_->kept().size() == 2 && store_->forgotten() == 1; }));
+  EXPECT_FALSE(store_->kept().contains("journal-1-0-4095"));
+  EXPECT_TRUE(reads(known_vm, "1000000\n"));
+}
+
+TEST_F(KeptBySystemd, AMountGoesOnWithItsOwnJournalAndForgetsAnother) {
+  const auto own = stored("journal");
+  for (const std::string other : {"journal-0-0-1", "journal-9-9-9", "odd"}) {
+    kill_helper(SIGTERM);
+    store_->put(other, Journal::create(2).value());
+    start_again();
+    EXPECT_EQ(read_kept(), "1000000\n");
+    EXPECT_TRUE(eventually([&] { return store_->kept().size() == 2; })) << other;
+    EXPECT_EQ(stored("journal"), own);
+  }
+}
+
+/// The child that asks the server waits for it in the kernel, where no signal reaches it.
+TEST_F(KeptBySystemd, AChildThatCannotBeKilledHoldsUpNoSuccessor) {
+  go_on_with_a_stuck_server(FUSE_LOOKUP, "600");
+  if (IsSkipped() || HasFatalFailure()) return;
+  publish(unknown_vm, 2'000'000);  // whose tree has to be looked up
+  ASSERT_NO_FATAL_FAILURE(wait_until_stuck(FUSE_LOOKUP));
+  kill_helper(SIGKILL);
+  start_again();
+  ASSERT_TRUE(eventually([&] { return server_pid() > 0; })) << "no successor starts";
+  EXPECT_EQ(read_kept(), "1000000\n");
+  EXPECT_TRUE(reads(known_vm, "1000000\n"));
+}
+
+/// A package is changed: first the server ends or is ended, then the program that keeps the mount must
+/// go.
+TEST_F(KeptBySystemd, OneWhoseServerIsOfAnotherReleaseLeavesTheMountToItsSuccessor) {
+  const std::string good = std::getenv("VPOWERCAP_FS");
+  kill_helper(SIGKILL);
+  command_ = plain_;
+  install_server(good);
+  plain_ = command_;
+  start_again();
+  publish(unknown_vm, 2'000'000);
+  ASSERT_TRUE(reads(unknown_vm, "2000000\n"));  // bound by this one: its server has answered
+  install_server(server_that_exits_with(exit_journal_refused));
+  ::kill(server_pid(), SIGKILL);
+  std::optional<Ending> ended;
+  ASSERT_TRUE(eventually([&] { return (ended = helper_.reap()).has_value(); }));
+  EXPECT_EQ(ended->text(), "exited with 1");
+  install_server(good);
+  start_again();
+  EXPECT_EQ(read_kept(), "1000000\n");
+}
+
+TEST_F(KeptBySystemd, AThreadThatHangsIsNoticedThoughOthersAnswer) {
+  go_on_with_a_stuck_server(FUSE_READ, "2");
+  if (IsSkipped() || HasFatalFailure()) return;
+  auto read = std::async(std::launch::async, [&] { return read_kept(); });
+  ASSERT_NO_FATAL_FAILURE(wait_until_stuck(FUSE_READ));
+  install_server(std::getenv("VPOWERCAP_FS"));
+  if (!eventually([&] { return read.wait_for(Nanoseconds(0)) == std::future_status::ready; })) {
+    kill_helper(SIGKILL);
+    for (const auto* kind : {"fuse", "journal"}) store_->drop(stored(kind));  // lets the reader go
+  }
+  EXPECT_EQ(read.get(), "1000000\n");
 }
 
 TEST_F(KeptBySystemd, TheEndUnmounts) {

@@ -3,6 +3,7 @@
 #include "fuse-fs/mount/fuse_mount.hpp"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 
@@ -67,6 +68,11 @@ Result<void> unmount_all(const RunPaths& paths) {
   }
   return fail(EBUSY,
               "FUSE mounts below " + paths.run_dir + " come back as often as they are unmounted");
+}
+
+bool is_aborted(const FuseMount& mount) {
+  pollfd connection{mount.fd.get(), 0, 0};
+  return ::poll(&connection, 1, 0) == 1 && (connection.revents & POLLERR) != 0;
 }
 
 }  // namespace vpowercap

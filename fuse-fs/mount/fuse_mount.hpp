@@ -31,4 +31,8 @@ std::string request_timeout_trouble(const std::string& proc_root = "/proc");
 /// that are inside keep what they have, nobody is waited for and no server is asked.
 Result<void> unmount_all(const RunPaths& paths);
 
+/// Whether the kernel has ended the connection, for good: somebody wrote to its `abort` in fusectl, or
+/// a time limit passed. The mount is still in the table, and no server can do anything for it.
+bool is_aborted(const FuseMount& mount);
+
 }  // namespace vpowercap

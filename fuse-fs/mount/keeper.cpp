@@ -5,7 +5,6 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/mount.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -27,6 +26,9 @@ constexpr Nanoseconds mount_retry = std::chrono::seconds(5);
 constexpr int questions = 5;
 /// Servers in a row that answer nothing.
 constexpr unsigned most_hung = 3;
+/// Servers in a row that end by themselves and answer nothing, with growing waits between: more than a
+/// few requests can be to blame for. With the usual back-off that is 20 s.
+constexpr unsigned most_ended = 10;
 /// A server that lived this long was not one that dies at once.
 constexpr Nanoseconds proven_after = std::chrono::seconds(10);
 
@@ -48,13 +50,6 @@ std::vector<FlatLink> flat_links(const VmRecord& record) {
     if (entry.type == FileType::link)
       links.push_back({std::move(entry.name), tree.target(entry.node).value()});
   return links;
-}
-
-/// Most calls the kernel would answer itself for a while, for a server that is stopped, too; this one
-/// it does not (fuse_update_get_attr() in its fs/fuse/dir.c).
-bool server_answers(const std::string& path) {
-  struct statx found{};
-  return ::statx(AT_FDCWD, path.c_str(), AT_STATX_FORCE_SYNC, STATX_BASIC_STATS, &found) == 0;
 }
 
 void detach(const std::string& path) { ::umount2(path.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW); }
@@ -83,15 +78,24 @@ bool Keeper::take_over() {
   if (!stored) return false;
   const auto table = read_mount_table();
   const auto* root = table ? find_mount(*table, options_.paths.fs()) : nullptr;
-  const auto journal = Journal::open(stored->journal.get());
-  if (root == nullptr || root->type != fuse_type || root->device != stored->device || !journal) {
-    log::warning("the mount that was kept cannot be gone on with: " +
-                 (journal ? "it is not on " + options_.paths.fs() : journal.error().message));
+  if (auto own = Journal::create_after(stored->journal.get(), options_.threads)) {
+    log::info("the mount that was kept has a journal of another version: changing it");
+    change_stored_journal(*stored, std::move(*own));
+  }
+  auto journal = Journal::open(stored->journal.get());
+  std::string trouble;
+  if (root == nullptr || root->type != fuse_type || root->device != stored->device)
+    trouble = "it is not on " + options_.paths.fs();
+  else if (is_aborted(*stored)) trouble = "it was aborted";
+  else if (!journal) trouble = journal.error().message;
+  if (!trouble.empty()) {
+    log::warning("the mount that was kept cannot be gone on with: " + trouble);
     forget_stored_mount(*stored);
     return false;
   }
   log::info("going on with the mount on " + options_.paths.fs());
   mount_ = std::move(*stored);
+  journal_.emplace(std::move(*journal));
   return true;
 }
 
@@ -101,35 +105,57 @@ void Keeper::complain(const std::string& message) {
 
 void Keeper::step() {
   look_after_children();
+  more_to_bind_ = false;
+  if (is_aborted(mount_)) lose_mount("was aborted");
   if (start_due()) start_server();
   reconcile();
 }
 
 bool Keeper::start_due() const { return !server_.running() && clock_.now() >= next_start_; }
 
+bool Keeper::step_due() const {
+  return start_due() || (more_to_bind_ && server_.running() && !binder_.running());
+}
+
 void Keeper::look_after_children() {
-  if (const auto ended = binder_.reap()) {
+  if (const auto trouble = binder_.reap()) {
     hung_in_a_row_ = 0;
-    if (!ended->is_clean()) complain("asking the server for trees to bind: the child " + ended->text());
+    if (trouble->empty()) {
+      has_answered_ = true;
+      ended_in_a_row_ = 0;
+    } else {
+      more_to_bind_ = false;  // not at once
+      complain(*trouble);
+    }
   }
-  const auto asked = std::max(binder_.started(), server_.started());
-  if (binder_.running() && server_.running() &&
-      clock_.now() - asked > options_.hung_after / questions * (questions - 1))
-    lose_hung_server();
-  else if (const auto ended = server_.reap())
+  if (is_hung()) lose_hung_server();
+  else if (const auto ended = server_.reap()) {
+    is_outdated_ = ended->code == exit_journal_refused && has_answered_;
     lose_server(ended->text(), ended->signal == SIGKILL ? Loss::killed : Loss::ended);
+  }
+}
+
+bool Keeper::is_hung() {
+  if (!server_.running()) return false;
+  const auto now = clock_.now();
+  const auto asked = std::max(binder_.started(), server_.started());
+  if (binder_.running() && now - asked > options_.hung_after / questions * (questions - 1)) return true;
+  return now - std::max(slots_.oldest(*journal_, now), server_.started()) > options_.hung_after;
 }
 
 /// True when there is a mount to serve.
 bool Keeper::provide_mount() {
   if (mount_.fd) return true;
   auto mounted = make_fuse_mount(options_.paths, options_.threads);
-  if (mounted) {
+  auto journal =
+      mounted.and_then([](const FuseMount& made) { return Journal::open(made.journal.get()); });
+  if (journal) {
     mount_ = std::move(*mounted);
+    journal_.emplace(std::move(*journal));
     store_mount(mount_);
     return true;
   }
-  complain(mounted.error().message);
+  complain(journal.error().message);
   release_mount();
   next_start_ = clock_.now() + mount_retry;
   return false;
@@ -166,6 +192,9 @@ void Keeper::lose_server(const std::string& why, Loss loss) {
   if (!server_.end(Nanoseconds(0))) return lose_mount("has a server that cannot be killed");
   next_start_ = now + wait;
   back_off_ = std::min(std::max(back_off_ * 2, first_back_off), options_.longest_back_off);
+  if (loss != Loss::ended || ++ended_in_a_row_ < most_ended) return;
+  lose_mount("has servers that end before they answer");
+  next_start_ = now + wait;
 }
 
 /// Where another server does not help either, those who wait are let go.
@@ -177,7 +206,7 @@ void Keeper::lose_hung_server() {
 void Keeper::lose_mount(const std::string& why) {
   log::error("the mount on " + options_.paths.fs() + " " + why +
              ": mounting anew; what guests hold open there is lost, new readers find the same place");
-  hung_in_a_row_ = 0;
+  hung_in_a_row_ = ended_in_a_row_ = 0;
   suspects_requests_ = false;
   release_mount();
   next_start_ = clock_.now();
@@ -190,12 +219,15 @@ void Keeper::release_mount() {
   server_.end(std::chrono::milliseconds(500));
   forget_stored_mount(mount_);
   mount_ = {};
+  journal_.reset();
   binder_.end(std::chrono::milliseconds(500));
 }
 
 void Keeper::stop() {
-  if (has_fd_store()) server_.end(Nanoseconds(0));
-  else if (server_.running() || mount_.fd) release_mount();
+  if (has_fd_store()) {
+    binder_.end(Nanoseconds(0));  // first: while it waits for an answer it cannot be killed
+    server_.end(Nanoseconds(0));
+  } else if (server_.running() || mount_.fd) release_mount();
 }
 
 void Keeper::reconcile() {
@@ -240,24 +272,14 @@ void Keeper::connect(const std::vector<VmRecord>& vms, const std::vector<Uuid>& 
     start_binding(std::move(plan.bind));
 }
 
-/// In a child, because looking up the tree asks the server. The child must not hold the mount's
-/// descriptor, or a dead server would not end its connection.
+/// A part of what is missing, another at each time: trees that cannot be bound hold up no others.
 void Keeper::start_binding(std::vector<Uuid> uuids) {
   next_question_ = clock_.now() + options_.hung_after / questions;
-  const auto started = binder_.start_function(
-      [this, &uuids] {
-        mount_.fd.reset();
-        int failed = server_answers(tree_path(options_.paths, Uuid{})) ? 0 : 1;  // every UUID has one
-        for (const auto& uuid : uuids) {
-          const auto from = tree_path(options_.paths, uuid);
-          const auto to = bind_path(options_.paths, uuid);
-          if (::mount(from.c_str(), to.c_str(), nullptr, MS_BIND, nullptr) == 0) continue;
-          failed = 1;
-          log::warning(fail_errno(errno, "cannot bind " + from + " on " + to).value().message);
-        }
-        return failed;
-      },
-      clock_.now());
+  std::ranges::rotate(uuids, std::ranges::upper_bound(uuids, last_bound_));
+  more_to_bind_ = uuids.size() > Binder::most;
+  uuids.resize(std::min(uuids.size(), Binder::most));
+  if (!uuids.empty()) last_bound_ = uuids.back();
+  const auto started = binder_.start(options_.paths, uuids, clock_.now());
   if (!started) complain(started.error().message);
 }
 

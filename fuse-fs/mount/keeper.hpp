@@ -4,6 +4,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -11,9 +12,11 @@
 #include "common/ledger/ledger_source.hpp"
 #include "common/log/log.hpp"
 #include "common/share/share.hpp"
+#include "fuse-fs/mount/binder.hpp"
 #include "fuse-fs/mount/child.hpp"
 #include "fuse-fs/mount/fuse_mount.hpp"
 #include "fuse-fs/mount/plan.hpp"
+#include "fuse-fs/mount/slot_watch.hpp"
 
 namespace vpowercap {
 
@@ -22,7 +25,8 @@ struct KeeperOptions {
   std::vector<std::string> server_command;  ///< without --fuse-fd and --journal-fd
   unsigned threads = 2;                     ///< requests that a server answers at a time
   /// A server that has answered nothing for this long, neither a bind nor the question asked five times
-  /// in it, is hung and replaced: its readers could not even be killed.
+  /// in it, is hung and replaced: its readers could not even be killed. So is one with a thread that
+  /// has had the same request in hand for this long.
   Nanoseconds hung_after{std::chrono::seconds(10)};
   /// The longest wait before a server that keeps ending is started again.
   Nanoseconds longest_back_off{std::chrono::seconds(5)};
@@ -49,8 +53,12 @@ class Keeper {
   void step();
   /// Looks after the children alone: to be called when one may have ended.
   void look_after_children();
-  /// True when the server is not there and may be started: step() now, not at the next interval.
-  [[nodiscard]] bool start_due() const;
+  /// True when there is something to do that does not wait for the next interval: to start a server
+  /// that is not there and may be, to go on binding.
+  [[nodiscard]] bool step_due() const;
+  /// True when the server refuses the journal though one has answered before: its program has been
+  /// replaced by another release's, whose keeper has to go on.
+  [[nodiscard]] bool is_outdated() const { return is_outdated_; }
   [[nodiscard]] bool serving() const { return server_.running(); }
   /// True when the server runs and every VM's tree was bound at the last step.
   [[nodiscard]] bool settled() const { return settled_; }
@@ -67,9 +75,11 @@ class Keeper {
   void lose_server(const std::string& why, Loss loss);
   void lose_mount(const std::string& why);
   void release_mount();
+  [[nodiscard]] bool is_hung();
   void lose_hung_server();
   void reconcile();
   void connect(const std::vector<VmRecord>& vms, const std::vector<Uuid>& known);
+  [[nodiscard]] bool start_due() const;
   void start_binding(std::vector<Uuid> uuids);
   void forget_dropped(const std::vector<Uuid>& known, const std::vector<Uuid>& directories);
   void remove_unused(const std::vector<Uuid>& dropped);
@@ -79,13 +89,20 @@ class Keeper {
   const Clock& clock_;
   LedgerSource ledger_;
   FuseMount mount_;
+  std::optional<Journal> journal_;  ///< that of the mount
+  SlotWatch slots_;
   Child server_;
-  Child binder_;
+  Binder binder_;
+  Uuid last_bound_;  ///< binding goes on behind it
+  bool more_to_bind_ = false;
   bool settled_ = false;
   Nanoseconds next_start_{0};
   Nanoseconds next_question_{0};
   Nanoseconds back_off_{0};
   unsigned hung_in_a_row_ = 0;
+  unsigned ended_in_a_row_ = 0;  ///< by themselves, without an answer in between
+  bool has_answered_ = false;    ///< a server of this keeper
+  bool is_outdated_ = false;
   bool suspects_requests_ = false;          ///< nobody but a request may have ended the last server
   std::map<Uuid, Nanoseconds> last_known_;  ///< VMs in the ledger; others, since first seen
   log::Limiter limiter_;

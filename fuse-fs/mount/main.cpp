@@ -45,11 +45,16 @@ const ProgramSpec spec{
             {"server", "PATH", VPOWERCAP_LIBEXEC "/vpowercap-fs", "The server's program.", false},
             {"user", "NAME", "nobody", "User that the server becomes.", false},
             {"group", "NAME", "vpowercap", "Group that the server becomes, where it exists.", false},
-            {"threads", "N", "2", "Requests that the server answers at a time, 1 to 64.", false},
+            {"threads", "N", "2",
+             "Requests that the server answers at a time, 1 to 64. A mount that is gone on with keeps "
+             "its number.",
+             false},
             {"interval", "MS", "500", "Time between two looks at what is missing, 10 to 60000 ms.",
              false},
             {"hung-after", "SECONDS", "10",
-             "A server that has answered nothing for so long is replaced, 1 to 600 s.", false},
+             "A server that has answered nothing for so long, or not a request that it has in hand, is "
+             "replaced, 1 to 600 s.",
+             false},
             {"longest-delay", "MS", "5000",
              "Longest wait before a server that keeps ending is started again, 0 to 60000 ms. The "
              "first "
@@ -102,18 +107,41 @@ KeeperOptions keeper_options(const Options& options, const RunPaths& paths) {
 /// this for the trees in them, whatever is wrong with those.
 constexpr Nanoseconds longest_start = std::chrono::seconds(3);
 
+/// systemd takes one that says nothing for longer than its unit's WatchdogSec= for hung. Not more often
+/// than needed: who sends to a systemd that does not read waits for it in the end.
+class Watchdog {
+ public:
+  static constexpr std::chrono::milliseconds period = std::chrono::seconds(1);
+  void pat(Nanoseconds now) {
+    if (!watches_ || now < next_) return;
+    ::sd_notify(0, "WATCHDOG=1");
+    next_ = now + period;
+  }
+
+ private:
+  const bool watches_ = ::sd_watchdog_enabled(0, nullptr) > 0;
+  Nanoseconds next_{0};
+};
+
 void run(Keeper& keeper, int signals, std::chrono::milliseconds interval) {
   const SystemClock clock;
+  Watchdog watchdog;
   auto next = clock.now();
   const auto ready_at_latest = next + longest_start;
   for (bool ready = false;;) {
     pollfd waiting{signals, POLLIN, 0};
     auto left = std::chrono::ceil<std::chrono::milliseconds>(next - clock.now());
     if (!keeper.serving()) left = std::min(left, std::chrono::milliseconds(20));
-    ::poll(&waiting, 1, static_cast<int>(std::max<std::int64_t>(left.count(), 0)));
+    left = std::clamp(left, std::chrono::milliseconds(0), Watchdog::period);
+    ::poll(&waiting, 1, static_cast<int>(left.count()));
+    watchdog.pat(clock.now());
     if (take_signals(signals)) return;
     keeper.look_after_children();
-    if (clock.now() < next && !keeper.start_due()) continue;
+    if (keeper.is_outdated())
+      throw std::runtime_error(
+          "the server is of another release and refuses this one's journal: ending, for the "
+          "vpowercap-mount that belongs to it to go on");
+    if (clock.now() < next && !keeper.step_due()) continue;
     keeper.step();
     next = clock.now() + interval;
     if (!ready && (keeper.settled() || clock.now() >= ready_at_latest)) {

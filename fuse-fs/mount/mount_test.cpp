@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // The two programs together, with a guest's view of what they do.
+#include <linux/capability.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+
+#include <future>
+#include <map>
 
 #include "tests/support/guest_view.hpp"
 #include "tests/support/mount_program.hpp"
@@ -40,6 +45,9 @@ TEST_F(MountProgram, TheServerHasNoPrivileges) {
   EXPECT_NE(status.find("\nUid:\t65534\t65534\t65534\t65534\n"), std::string::npos) << status;
   EXPECT_NE(status.find("\nCapPrm:\t0000000000000000\nCapEff:\t0000000000000000\n"), std::string::npos);
   EXPECT_NE(status.find("\nNoNewPrivs:\t1\n"), std::string::npos) << status;
+  if (::prctl(PR_CAPBSET_READ, CAP_SETPCAP) == 1) {
+    EXPECT_NE(status.find("\nCapBnd:\t0000000000000000\n"), std::string::npos) << status;
+  }
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // whose calls are not on its list
   EXPECT_NE(status.find("\nSeccomp:\t2\n"), std::string::npos) << status;
 #endif
@@ -104,6 +112,37 @@ TEST_F(MountProgram, ALostMountOrBindIsMadeAnew) {
   EXPECT_TRUE(reads(known_vm, "5000000\n"));
 }
 
+TEST_F(MountProgram, AnAbortedMountIsMadeAnew) {
+  publish(known_vm, 5'000'000);
+  start();
+  ASSERT_TRUE(reads(known_vm, "5000000\n"));
+  if (!abort_connection()) GTEST_SKIP() << "the kernel shows no FUSE connections (fusectl)";
+  EXPECT_TRUE(reads(known_vm, "5000000\n"));
+  EXPECT_EQ(fuse_mounts(), 3u);
+}
+
+TEST_F(MountProgram, ServersThatOnlyEndLetTheirReadersGo) {
+  const std::string good = std::getenv("VPOWERCAP_FS");
+  install_server(good);
+  command_.insert(command_.end(), {"--longest-delay", "50"});
+  publish(known_vm, 5'000'000);
+  start();
+  ASSERT_TRUE(reads(known_vm, "5000000\n"));
+  const UniqueFd kept(::open((paths_.source(known_vm) + "/" + energy).c_str(), O_RDONLY | O_CLOEXEC));
+  ASSERT_TRUE(kept);
+  install_server(server_that_exits_with(1));
+  ::kill(server_pid(), SIGKILL);
+  auto read = std::async(std::launch::async, [&] {
+    char byte = 0;
+    return ::pread(kept.get(), &byte, 1, 0);
+  });
+  EXPECT_TRUE(eventually([&] { return read.wait_for(Nanoseconds(0)) == std::future_status::ready; }));
+  EXPECT_TRUE(helper_.running() && !helper_.reap());
+  install_server(good);
+  EXPECT_TRUE(reads(known_vm, "5000000\n"));
+  kill_helper(SIGKILL);  // where the reader still waits, it does no longer
+}
+
 TEST_F(MountProgram, LeavingKeepsThePlainDirectoriesAlone) {
   publish(known_vm, 5'000'000);
   start();
@@ -144,6 +183,46 @@ TEST_F(MountProgram, AHungServerIsNoticedWithoutANewVm) {
   ::kill(hung, SIGSTOP);
   EXPECT_TRUE(eventually([&] { return ::kill(hung, 0) != 0; }));
   EXPECT_TRUE(reads(known_vm, "5000000\n"));
+}
+
+/// A UUID for each number; they sort before those of the other VMs here.
+Uuid numbered_vm(int number) {
+  std::string text = "00000000-0000-4000-8000-000000000000";
+  const auto digits = std::to_string(number);
+  text.replace(text.size() - digits.size(), digits.size(), digits);
+  return Uuid::parse(text).value();
+}
+
+TEST_F(MountProgram, ManyVmsAreBoundAtOnce) {
+  constexpr int count = 70;  // more than one child binds, or two
+  *(std::ranges::find(command_, "--interval") + 1) = "60000";
+  for (int i = 1; i <= count; ++i) publish(numbered_vm(i), 5'000'000);
+  start();
+  EXPECT_TRUE(eventually([&] { return fuse_mounts() == 1 + 2 * count; })) << fuse_mounts();
+}
+
+TEST_F(MountProgram, TreesThatCannotBeBoundHoldUpNoOthersAndFillNoLog) {
+  constexpr int count = 70;
+  *(std::ranges::find(command_, "--log-level") + 1) = "warning";
+  forget_after("600");
+  ASSERT_TRUE(prepare_share_base(paths_));
+  for (int i = 1; i <= count; ++i) {
+    ASSERT_TRUE(make_vm_share(paths_, numbered_vm(i)));
+    ASSERT_TRUE(fs::remove(paths_.share_rw() + "/" + numbered_vm(i).to_string() + "/intel-rapl"));
+  }
+  publish(known_vm, 5'000'000);
+  const auto log = dir_->path() + "/log";
+  const std::vector<std::string> shell{"/bin/sh", "-c", "exec \"$@\" 2>" + log, "sh"};
+  command_.insert(command_.begin(), shell.begin(), shell.end());
+  start();
+  EXPECT_TRUE(reads(known_vm, "5000000\n"));
+  std::this_thread::sleep_for(std::chrono::seconds(1));  // 50 looks at what is missing
+  std::map<std::string, int> said;
+  std::ifstream lines(log);
+  for (std::string line; std::getline(lines, line);)
+    if (const auto at = line.find("cannot bind"); at != std::string::npos) ++said[line.substr(at)];
+  EXPECT_FALSE(said.empty());
+  for (const auto& [line, times] : said) EXPECT_EQ(times, 1) << line;
 }
 
 TEST_F(MountProgram, ForgetsAVmThatTheLedgerDropped) {

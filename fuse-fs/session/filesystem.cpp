@@ -20,6 +20,7 @@ struct Filesystem::Vm {
   Node node;
   std::optional<VmRecord> record;
   bool stale = false;
+  bool has_ledger = true;
 
   [[nodiscard]] VmTree tree() const { return VmTree(record ? &*record : nullptr); }
   [[nodiscard]] Result<Inode> inode(NodeId sibling, Node which) const {
@@ -34,7 +35,10 @@ Result<Filesystem::Vm> Filesystem::vm_of(NodeId id) const {
   if (!node) return fail(ENOENT, "no inode number of ours");
   Vm vm{*node, std::nullopt, false};
   const auto ledger = ledger_.current();
-  if (!ledger) return vm;
+  if (!ledger) {
+    vm.has_ledger = false;
+    return vm;
+  }
   const auto owner = owner_of(id, ledger->uuids());
   if (!owner) return tl::unexpected(owner.error());
   if (*owner) vm.record = ledger->find(**owner);
@@ -82,6 +86,8 @@ Result<std::string> Filesystem::content(NodeId id) const {
   if (id == root_id) return fail(EISDIR, "a directory");
   const auto vm = vm_of(id);
   if (!vm) return tl::unexpected(vm.error());
+  // Who has it open had zones, and shall have them again.
+  if (!vm->has_ledger && vm->node.file == File::energy_uj) return fail(ENODATA, "there is no ledger");
   return vm->tree().content(vm->node, vm->stale);
 }
 

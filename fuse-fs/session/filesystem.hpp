@@ -42,7 +42,7 @@ class Filesystem {
   /// Errors: also EINVAL for what is no link.
   [[nodiscard]] Result<std::string> link_target(NodeId id) const;
   /// The whole content at this moment. Errors: also EISDIR, EINVAL, ENODATA (energy_uj while the daemon
-  /// is silent).
+  /// is silent, or no ledger could be read yet).
   [[nodiscard]] Result<std::string> content(NodeId id) const;
   /// What is opened. Errors: also EACCES when it is to be written and nobody may: root neither, as in
   /// sysfs.

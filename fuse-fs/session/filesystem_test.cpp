@@ -2,6 +2,8 @@
 // What each request means, without a mount.
 #include "fuse-fs/session/filesystem.hpp"
 
+#include <unistd.h>
+
 #include <filesystem>
 #include <set>
 
@@ -95,6 +97,19 @@ TEST_F(FilesystemTest, AnotherInstanceUnderstandsTheSameNumbers) {
   const auto energy = walk(energy_of(known_vm)).value();
   LedgerSource later(path_, clock_, nullptr);
   EXPECT_EQ(Filesystem(later).content(energy).value(), "5\n");
+}
+
+TEST_F(FilesystemTest, AnOpenEnergyFileWaitsForALedgerThatCannotBeReadYet) {
+  store(known_vm, 5);
+  const auto energy = walk(energy_of(known_vm)).value();
+  const auto name = walk({known_vm.to_string(), "intel-rapl", "intel-rapl:0", "name"}).value();
+  LedgerSource none(dir_.path("none"), clock_, nullptr);
+  const Filesystem successor(none);
+  EXPECT_EQ(successor.content(energy).error().code, ENODATA);
+  EXPECT_EQ(successor.content(name).error().code, ENOENT);
+  ASSERT_EQ(::link(path_.c_str(), dir_.path("none").c_str()), 0);
+  clock_.advance(std::chrono::seconds(1));
+  EXPECT_EQ(successor.content(energy).value(), "5\n");
 }
 
 TEST_F(FilesystemTest, EnergyAloneIsRefusedWhileTheWriterIsSilent) {

@@ -25,7 +25,8 @@ const ProgramSpec spec{
         "/UUID/intel-rapl holds what the ledger publishes for that VM. Started by vpowercap-mount.\n\n"
         "Reads of energy_uj fail with ENODATA while vpowercapd has been silent for longer than its "
         "stale-after. It may be killed at any time: a successor with the same two descriptors answers "
-        "what it left, and readers see a pause.",
+        "what it left, and readers see a pause. It exits with 3 when the memory to take over has another "
+        "release's layout.",
     .options =
         {
             {"fuse-fd", "N", "", "Inherited descriptor of /dev/fuse, mounted already (required).",
@@ -59,13 +60,11 @@ UniqueFd inherited(const Options& options, const std::string& name) {
   return UniqueFd(fd);
 }
 
-Journal open_journal(const Options& options) {
+Result<Journal> open_journal(const Options& options) {
   const auto threads = static_cast<unsigned>(options.number("threads", 1, Journal::most_slots));
   const Result<UniqueFd> fd =
       options.given("journal-fd") ? inherited(options, "journal-fd") : Journal::create(threads);
-  auto journal = fd.and_then([](const UniqueFd& open) { return Journal::open(open.get()); });
-  if (!journal) throw std::runtime_error("--journal-fd: " + journal.error().message);
-  return std::move(*journal);
+  return fd.and_then([](const UniqueFd& open) { return Journal::open(open.get()); });
 }
 
 int body(int argc, const char* const* argv) {
@@ -73,9 +72,13 @@ int body(int argc, const char* const* argv) {
   if (!options) return 0;
   if (!options->given("fuse-fd")) throw UsageError{"--fuse-fd is required"};
   auto fuse = inherited(*options, "fuse-fd");
-  const auto journal = open_journal(*options);
-  const auto& path = options->text("ledger");
   log::start(spec.name, options->text("log-level"));
+  const auto journal = open_journal(*options);
+  if (!journal) {
+    log::error("--journal-fd: " + journal.error().message);
+    return journal.error().code == EPROTO ? exit_journal_refused : 1;
+  }
+  const auto& path = options->text("ledger");
   drop_privileges(options->text("user"), options->text("group"), path);
   if (options->given("parent"))
     end_with_parent(static_cast<int>(options->number("parent", 1, 1 << 30)));
@@ -91,7 +94,7 @@ int body(int argc, const char* const* argv) {
   });
   const Filesystem filesystem(ledger);
   if (const auto served =
-          serve(std::move(fuse), journal, filesystem, options->flag("suspect-requests"));
+          serve(std::move(fuse), *journal, filesystem, options->flag("suspect-requests"));
       !served) {
     log::error(served.error().message);
     return 1;

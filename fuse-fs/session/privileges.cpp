@@ -27,6 +27,14 @@ void check(int result, const char* what) {
   if (result != 0) throw std::system_error(errno, std::generic_category(), what);
 }
 
+/// No program that is run from here could get a capability back, whatever its file has. Without
+/// CAP_SETPCAP, as in some containers, no_new_privs alone sees to that.
+void empty_bounding_set() {
+  for (int capability = 0; ::prctl(PR_CAPBSET_READ, capability) >= 0; ++capability)
+    if (::prctl(PR_CAPBSET_DROP, capability) != 0 && errno != EPERM)
+      throw std::system_error(errno, std::generic_category(), "cannot give up capabilities");
+}
+
 }  // namespace
 
 void drop_privileges(const std::string& user, const std::string& group, const std::string& ledger) {
@@ -35,6 +43,7 @@ void drop_privileges(const std::string& user, const std::string& group, const st
     if (found == nullptr) throw UsageError{"--user: there is no user '" + user + "'"};
     const auto uid = found->pw_uid;
     const auto gid = ledger_group(group, ledger);
+    empty_bounding_set();
     check(::setgroups(0, nullptr), "cannot leave the supplementary groups");
     check(::setresgid(gid, gid, gid), "cannot change the group");
     check(::setresuid(uid, uid, uid), "cannot change the user");  // and lose all capabilities by it

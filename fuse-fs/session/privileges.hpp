@@ -7,9 +7,9 @@
 namespace vpowercap {
 
 /// Becomes `user` with the one group that can read the ledger: `group` where it exists, else that of
-/// the file `ledger`, else the own one. No capabilities, no new privileges. Started without root it
-/// only does the last. Throws UsageError for an unknown user, std::system_error where the kernel
-/// refuses.
+/// the file `ledger`, else the own one. No capabilities, nor any to get, no new privileges. Started
+/// without root it only does the last. Throws UsageError for an unknown user, std::system_error where
+/// the kernel refuses.
 void drop_privileges(const std::string& user, const std::string& group, const std::string& ledger);
 
 /// Ends this process with its parent: a server whose helper is gone would keep a mount that nobody

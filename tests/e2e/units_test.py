@@ -42,6 +42,18 @@ sh -c 'while :; do i=0; while [ $i -lt 2000 ]; do i=$((i+1)); done; sleep 0.2; d
     qemu -uuid {_UUID} >/dev/null 2>&1 &
 echo $! >/run/libvirt/qemu/test.pid
 """
+_DROP_IN = "/run/systemd/system/vpowercap-mount.service.d"
+#: A server that gets stuck with the first request for attributes (FUSE_GETATTR is 3): what it is asked first.
+_STUCK = f"""
+mkdir -p {_DROP_IN}
+cat >{_DROP_IN}/stuck.conf <<end
+[Service]
+Environment=VPOWERCAP_STUCK_ON=3
+ExecStart=
+ExecStart={LIBEXEC}/vpowercap-mount --server /usr/bin/stuck-server --hung-after 600
+end
+systemctl daemon-reload
+"""
 #: What the units have to say.
 _WORDS = "systemctl --no-pager status 'vpowercap*'; journalctl --no-pager -o cat -n 40 -u 'vpowercap*'"
 #: Readers of the share, kept descriptors and fresh ones, out of systemd's way, until /run/enough is there.
@@ -71,6 +83,7 @@ class UnitsTest(unittest.TestCase):
                    Program(build.server, f"{LIBEXEC}/vpowercap-fs"), Program(build.ctl, "/usr/bin/vpowercap"),
                    Program(build.agent, "/usr/bin/vpowercap-agent"),
                    Program(build.directory / "tests/tree/read_storm", "/usr/bin/read-storm"),
+                   Program(build.directory / "fuse-fs/mount/stuck_server", "/usr/bin/stuck-server"),
                    Program(Path("/usr/bin/nice"), "/usr/bin/nice")])
         machine = resources.enter_context(PrivateHost())
         cls.host = Guest.create(machine, GuestSpec(
@@ -88,7 +101,8 @@ class UnitsTest(unittest.TestCase):
     def test_the_server_has_no_privilege(self) -> None:
         status = self.host.check("cat /proc/$(pidof vpowercap-fs)/status")
         for line in ("Uid:\t65534\t65534\t65534\t65534", "Gid:\t200\t200\t200\t200", "NoNewPrivs:\t1",
-                     "CapPrm:\t0000000000000000", "CapEff:\t0000000000000000", "Seccomp:\t2"):
+                     "CapPrm:\t0000000000000000", "CapEff:\t0000000000000000", "CapBnd:\t0000000000000000",
+                     "Seccomp:\t2"):
             self.assertIn(line, status)
 
     def test_the_daemon_has_few_privileges(self) -> None:
@@ -130,18 +144,51 @@ class UnitsTest(unittest.TestCase):
                 self.replaced(name, f"systemctl kill --kill-who=main -s KILL {name}")
                 self.replaced(name, f"systemctl restart {name}")
             self.host.check("kill -KILL $(pidof vpowercap-fs)")
+            self.replaced("vpowercap-mount", "systemctl restart vpowercap.target")
             self.host.check("systemctl daemon-reexec")
             self.assertEqual(self.shown("NFileDescriptorStore", "vpowercap-mount"), "2")
-        self.host.check("touch /run/enough")
-        wait_for("the readers' end", lambda: "ended" in self.host.check("cat /run/storm"))
-        storm = self.host.check("cat /run/storm")
-        self.assertEqual(_REPORT.sub("", storm), "ended\n")
-        reads, changes = (sum(map(int, column)) for column in zip(*_REPORT.findall(storm)))
-        print(f"{_ROUNDS} rounds of SIGKILL and restart of both units, SIGKILL of the server, daemon-reexec: "
-              f"{reads} reads, {changes} saw a new value, failed 0, decreasing 0", flush=True)
+        reads, changes = self.expect_an_unhurt_storm()
+        print(f"{_ROUNDS} rounds of SIGKILL and restart of both units, SIGKILL of the server, restart of the target, "
+              f"daemon-reexec: {reads} reads, {changes} saw a new value, failed 0, decreasing 0", flush=True)
         self.assertGreater(changes, 0)
         self.assertEqual(self.host.check(f"stat -c %d {_SHARE}/intel-rapl"), device, "it was mounted anew")
         self.assertGreater(self.energy(), before)
+
+    def test_a_signal_that_is_no_stop_costs_no_read(self) -> None:
+        device = self.host.check(f"stat -c %d {_SHARE}/intel-rapl")
+        self.host.check(_STORM)
+        for command in ("systemctl kill -s TERM vpowercap-mount", "kill $(pidof vpowercap-mount)"):
+            self.replaced("vpowercap-mount", command)
+        self.assertEqual(self.host.check(f"stat -c %d {_SHARE}/intel-rapl"), device, "it was mounted anew")
+        self.expect_an_unhurt_storm()
+
+    def test_one_that_hangs_is_replaced(self) -> None:
+        device = self.host.check(f"stat -c %d {_SHARE}/intel-rapl")
+        self.host.check(f"mkdir -p {_DROP_IN}; printf '[Service]\\nWatchdogSec=5\\n' >{_DROP_IN}/watchdog.conf; "
+                        "systemctl daemon-reload")
+        self.replaced("vpowercap-mount", "systemctl restart vpowercap-mount")
+        self.host.check(_STORM)
+        self.replaced("vpowercap-mount", "kill -STOP $(pidof vpowercap-mount)")
+        self.assertEqual(self.host.check(f"stat -c %d {_SHARE}/intel-rapl"), device, "it was mounted anew")
+        self.expect_an_unhurt_storm()
+
+    def test_a_restart_under_a_hung_server_costs_no_read(self) -> None:
+        device = self.host.check(f"stat -c %d {_SHARE}/intel-rapl")
+        self.host.check(_STORM)
+        self.host.check("kill -STOP $(pidof vpowercap-fs)")
+        self.replaced("vpowercap-mount", "systemctl restart vpowercap-mount")
+        self.assertEqual(self.host.check(f"stat -c %d {_SHARE}/intel-rapl"), device, "it was mounted anew")
+        self.expect_an_unhurt_storm()
+
+    def test_a_child_that_cannot_be_killed_holds_up_no_restart(self) -> None:
+        device = self.host.check(f"stat -c %d {_SHARE}/intel-rapl")
+        self.host.check(_STUCK)
+        self.replaced("vpowercap-mount", "systemctl restart vpowercap-mount")
+        wait_for("a child that asks the server", lambda: len(self.host.check("pidof vpowercap-mount").split()) == 2)
+        self.host.check(f"rm {_DROP_IN}/stuck.conf; systemctl daemon-reload")
+        self.replaced("vpowercap-mount", "systemctl restart vpowercap-mount")
+        self.assertEqual(self.host.check(f"stat -c %d {_SHARE}/intel-rapl"), device, "it was mounted anew")
+        self.assertGreater(self.energy(), 0)
 
     def test_a_stop_unmounts_and_a_start_heals(self) -> None:
         before = self.energy()
@@ -166,6 +213,15 @@ class UnitsTest(unittest.TestCase):
         self.host.check(command)
         wait_for(f"another {name}", lambda: self.shown("MainPID", name) not in (before, "0")
                  and self.shown("ActiveState", name) == "active")
+
+    def expect_an_unhurt_storm(self) -> tuple[int, int]:
+        """Ends the readers: none of them has failed. How many reads there were, and how many saw a new value."""
+        self.host.check("touch /run/enough")
+        wait_for("the readers' end", lambda: "ended" in self.host.check("cat /run/storm"))
+        storm = self.host.check("cat /run/storm; rm /run/enough")
+        self.assertEqual(_REPORT.sub("", storm), "ended\n")
+        reads, changes = (sum(map(int, column)) for column in zip(*_REPORT.findall(storm)))
+        return reads, changes
 
     def shown(self, what: str, name: str) -> str:
         return self.host.check(f"systemctl show --value -p {what} {name}").strip()

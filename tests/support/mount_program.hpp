@@ -60,6 +60,20 @@ class MountProgram : public ::testing::Test {
   void forget_after(const char* seconds) {
     *(std::ranges::find(command_, "--forget-after") + 1) = seconds;
   }
+  /// From the next start on, servers are run from a link; again: from now on another program.
+  void install_server(const std::string& program) {
+    const auto link = dir_->path() + "/vpowercap-fs";
+    std::filesystem::create_symlink(program, link + ".new");
+    std::filesystem::rename(link + ".new", link);
+    *(std::ranges::find(command_, "--server") + 1) = link;
+  }
+  /// As a server, ends at once.
+  [[nodiscard]] std::string server_that_exits_with(int code) const {
+    const auto path = dir_->path() + "/exits";
+    std::ofstream(path) << "#!/bin/sh\nexit " << code << "\n";
+    std::filesystem::permissions(path, std::filesystem::perms::owner_all);
+    return path;
+  }
   void start() {
     const auto started = helper_.start_program(command_, {}, Nanoseconds(0));
     ASSERT_TRUE(started) << started.error().message;
@@ -91,6 +105,19 @@ class MountProgram : public ::testing::Test {
         return pid;
     }
     return -1;
+  }
+  /// Ends the connection of RUN/fs as an administrator can. False where the kernel shows no
+  /// connections.
+  [[nodiscard]] bool abort_connection() const {
+    const std::string connections = "/sys/fs/fuse/connections";
+    const auto table = read_mount_table().value();
+    if (find_mount(table, connections) == nullptr &&
+        ::mount("fusectl", connections.c_str(), "fusectl", 0, nullptr) != 0)
+      return false;
+    const auto device = find_mount(table, paths_.fs())->device;
+    std::ofstream abort(connections + "/" + device.substr(device.find(':') + 1) + "/abort");
+    abort << "1" << std::flush;
+    return abort.good();
   }
   [[nodiscard]] std::size_t fuse_mounts() const {
     const auto table = read_mount_table().value();
