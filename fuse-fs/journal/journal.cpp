@@ -56,10 +56,12 @@ bool RequestSlot::occupied() const {
   return size >= sizeof(fuse_in_header) && size <= buffer_size;
 }
 
+/// The request before what was decided of it: at no instant is there one that a successor would decide
+/// a second time.
 void RequestSlot::clear() const {
-  std::atomic_ref(side().replays).store(0, std::memory_order_relaxed);
-  std::atomic_ref(side().is_decided).store(0, std::memory_order_relaxed);
   std::atomic_ref(length()).store(0, std::memory_order_release);
+  std::atomic_ref(side().is_decided).store(0, std::memory_order_release);
+  std::atomic_ref(side().replays).store(0, std::memory_order_release);
 }
 
 void RequestSlot::received(std::size_t size) const {
