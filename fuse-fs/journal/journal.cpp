@@ -108,6 +108,7 @@ Result<Journal> Journal::open(int fd) {
   const auto size = size_for(head.slots);
   void* memory = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, 0);
   if (memory == MAP_FAILED) return fail_errno(errno, "cannot map the journal");
+  (void)!::mlock(memory, size);  // where RLIMIT_MEMLOCK is too low, its pages may be swapped out
   return Journal(static_cast<std::byte*>(memory), size);
 }
 
