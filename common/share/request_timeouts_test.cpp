@@ -35,10 +35,11 @@ TEST_F(RequestTimeouts, OneThatIsSetIsNamed) {
 TEST_F(RequestTimeouts, BothAreNamedAndTheShorterCounts) {
   set("default_request_timeout", "60");
   set("max_request_timeout", "20");
-  EXPECT_EQ(trouble(),
-            "fs.fuse.default_request_timeout is 60 and fs.fuse.max_request_timeout is 20: a server that "
-            "is away for 20" +
-                std::string(cost) + "both to 0 (sysctl)");
+  EXPECT_EQ(
+      trouble(),
+      "fs.fuse.default_request_timeout is 60 and fs.fuse.max_request_timeout is 20: a server that "
+      "is away for 20" +
+          std::string(cost) + "both to 0 (sysctl)");
 }
 
 }  // namespace
