@@ -60,8 +60,10 @@ ITEMS = (
          rf"kills;|{_READS}", _failover("KilledServers.*:ShippedSettings.*"),
          {"VPOWERCAP_KILLS": "10000", "VPOWERCAP_JOURNAL_KILLS": "2000", "VPOWERCAP_SHIPPED_KILLS": "20",
           "VPOWERCAP_LONGEST_READ_MS": "250"}),
-    Item("two-builds", "100 changes between this server and that of an older commit, under 6 readers",
-         rf"two builds|{_READS}", _failover("Failover.TwoBuildsTakeTurns"), {"VPOWERCAP_TURNS": "100"}, older_server),
+    Item("two-builds", "100 changes between this server and that of an older commit, 100 more with restarts of "
+         "vpowercap-mount, under 6 readers", rf"two builds|{_READS}",
+         _failover("Failover.TwoBuildsTakeTurns:KeptBySystemd.TwoBuildsTakeTurnsOverRestarts"),
+         {"VPOWERCAP_TURNS": "100", "VPOWERCAP_RESTARTS": "100"}, older_server),
     Item("hung-servers", "100 SIGSTOPs of vpowercap-fs with a read in its hands: 6 readers wait, and 4 that are killed "
          "stay, for the watchdog's 1 s and 0.27 s more at most",
          rf"servers stopped|{_READS}", _failover("HungServers.*"),
