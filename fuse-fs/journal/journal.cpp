@@ -64,10 +64,12 @@ bool RequestSlot::occupied() const {
   return size >= sizeof(fuse_in_header) && size <= buffer_size;
 }
 
+/// The request before what was decided of it: at no instant is there one that a successor would decide
+/// a second time.
 void RequestSlot::clear() const {
-  std::atomic_ref(side().replays).store(0, std::memory_order_relaxed);
-  std::atomic_ref(side().is_decided).store(0, std::memory_order_relaxed);
   std::atomic_ref(length()).store(0, std::memory_order_release);
+  std::atomic_ref(side().is_decided).store(0, std::memory_order_release);
+  std::atomic_ref(side().replays).store(0, std::memory_order_release);
 }
 
 void RequestSlot::received(std::size_t size) const {
@@ -132,6 +134,7 @@ Result<Journal> Journal::open(int fd) {
   const auto size = size_for(head.slots);
   void* memory = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, 0);
   if (memory == MAP_FAILED) return fail_errno(errno, "cannot map the journal");
+  (void)!::mlock(memory, size);  // where RLIMIT_MEMLOCK is too low, its pages may be swapped out
   return Journal(static_cast<std::byte*>(memory), size);
 }
 

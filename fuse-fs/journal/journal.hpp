@@ -56,8 +56,8 @@ class RequestSlot {
 
 /// Shared memory in a descriptor that another process keeps, with one slot for each thread of the
 /// server, the connection's INIT request, which comes only once, and words that a session may use as it
-/// likes. All pages are there from the start: a fault while the kernel copies a request into a dying
-/// server would cost its sender an EIO.
+/// likes. All pages are there from the start, and locked where the limits allow it (4.6 MB at most): a
+/// fault while the kernel copies a request into a dying server would cost its sender an EIO.
 ///
 /// Its layout has a version: a server of another version refuses it, and who keeps the mount has to
 /// make a new one, see create_after(). One server at a time; its threads use a slot each.

@@ -5,9 +5,13 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <cstring>
+
+#include "common/base/file.hpp"
 
 namespace vpowercap {
 namespace {
@@ -66,6 +70,26 @@ TEST(Journal, NobodyCanCutItOff) {
   const auto fd = Journal::create(1).value();
   EXPECT_NE(::ftruncate(fd.get(), 4096), 0);
   EXPECT_NE(::ftruncate(fd.get(), 1 << 30), 0);
+}
+
+std::size_t locked_bytes() {
+  const auto status = read_file_at(AT_FDCWD, "/proc/self/status").value();
+  return std::strtoull(status.c_str() + status.find("VmLck:") + 6, nullptr, 10) * 1024;
+}
+
+TEST(Journal, ItsMemoryIsLockedWhereThatIsAllowed) {
+  const auto fd = Journal::create(Journal::most_slots).value();
+  struct stat found{};
+  ASSERT_EQ(::fstat(fd.get(), &found), 0);
+  const auto size = static_cast<std::size_t>(found.st_size);
+  EXPECT_LT(size, std::size_t{8} << 20) << "more than what systemd lets a service lock";
+  const auto before = locked_bytes();
+  void* const other = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  const bool is_allowed = ::mlock(other, size) == 0 && locked_bytes() > before;
+  ::munmap(other, size);
+  if (!is_allowed) GTEST_SKIP() << "RLIMIT_MEMLOCK, or a sanitizer, does not allow it";
+  const auto journal = Journal::open(fd.get()).value();
+  EXPECT_EQ(locked_bytes(), before + size);
 }
 
 TEST(Journal, WhatIsNoneIsRefused) {

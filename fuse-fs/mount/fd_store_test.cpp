@@ -12,6 +12,9 @@
 
 #include "fuse-fs/journal/journal.hpp"
 #include "tests/support/mount_program.hpp"
+#include "tests/support/patience.hpp"
+#include "tests/support/setting.hpp"
+#include "tests/support/tree_readers.hpp"
 
 namespace vpowercap {
 namespace {
@@ -204,6 +207,42 @@ TEST_F(KeptBySystemd, AMountOutlivesWhoMadeIt) {
     EXPECT_TRUE(eventually([&] { return fuse_mounts() == 3; }));
     value += 1'000'000;
   }
+}
+
+/// An upgrade as a package does it: what keeps the mount is restarted, and with it the server.
+TEST_F(KeptBySystemd, TwoBuildsTakeTurnsOverRestarts) {
+  const char* const other = std::getenv("VPOWERCAP_FS_OTHER");
+  if (other == nullptr)
+    GTEST_SKIP() << "VPOWERCAP_FS_OTHER names no server of another version (run by meson test)";
+  testing::Patience patience(std::chrono::seconds(30), [this] {
+    ADD_FAILURE() << "readers wait for ever";
+    ::umount2(paths_.fs().c_str(), MNT_FORCE | MNT_DETACH);
+  });
+  testing::TreeReaders readers(paths_.source(known_vm));
+  readers.start();
+  const auto restarts = testing::setting("VPOWERCAP_RESTARTS", 10);
+  const auto own = std::ranges::find(plain_, "--server")[1];
+  for (std::uint64_t restart = 0; restart < restarts && !HasFailure(); ++restart) {
+    kill_helper(restart % 4 < 2 ? SIGTERM : SIGKILL);
+    std::ranges::find(plain_, "--server")[1] = restart % 2 == 0 ? other : own;
+    const auto value = 2'000'000 + restart;
+    publish(known_vm, value);
+    writer_->beat(SystemClock().now());
+    start_again();
+    const auto before = readers.progress();
+    EXPECT_EQ(read_kept(), std::to_string(value) + "\n");
+    EXPECT_TRUE(eventually([&] { return readers.behind(before, 2).empty(); }))
+        << readers.behind(before, 2) << " does not go on";
+    patience.progress();
+  }
+  readers.stop();
+  const auto& seen = readers.seen();
+  const auto wrong = seen.errors + seen.cut_off + seen.decreasing;
+  std::cout << restarts << " restarts of vpowercap-mount between two builds; " << seen.reads
+            << " reads, " << wrong << " of them wrong; worst read "
+            << static_cast<double>(seen.worst_ns) / 1e6 << " ms\n";
+  EXPECT_EQ(wrong, 0u);
+  EXPECT_EQ(store_->forgotten(), 0u) << "it was mounted anew";
 }
 
 TEST_F(KeptBySystemd, AMountThatIsGoneIsMadeAnew) {

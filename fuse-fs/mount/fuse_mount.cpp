@@ -7,7 +7,6 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 
-#include "common/base/file.hpp"
 #include "fuse-fs/journal/journal.hpp"
 #include "fuse-fs/mount/plan.hpp"
 
@@ -40,18 +39,6 @@ Result<FuseMount> make_fuse_mount(const RunPaths& paths, unsigned threads) {
     return fail(EIO, "the mount on " + path + " vanished");
   made.device = entry->device;
   return made;
-}
-
-std::string request_timeout_trouble(const std::string& proc_root) {
-  for (const std::string name : {"default_request_timeout", "max_request_timeout"}) {
-    const auto text = read_file_at(AT_FDCWD, proc_root + "/sys/fs/fuse/" + name, 32);
-    const auto seconds = text ? parse_u64(*text) : Result<std::uint64_t>(0);
-    if (seconds && *seconds > 0)
-      return "fs.fuse." + name + " is " + std::to_string(*seconds) +
-             ": a server that is away for so many seconds loses the mount and what guests have open "
-             "there; set it to 0 (sysctl)";
-  }
-  return "";
 }
 
 Result<void> unmount_all(const RunPaths& paths) {

@@ -22,11 +22,6 @@ struct FuseMount {
 /// `threads` of a server, 1 to 64, have room in the journal. Errors name the step and what to do.
 Result<FuseMount> make_fuse_mount(const RunPaths& paths, unsigned threads);
 
-/// What is wrong with the kernel's time limits for FUSE requests (fs.fuse.default_request_timeout and
-/// max_request_timeout, since Linux 6.15): one that is set ends the whole connection, for good, when a
-/// server is away for longer. "" if there is none.
-std::string request_timeout_trouble(const std::string& proc_root = "/proc");
-
 /// Unmounts RUN/fs and each tree bound from it, dead ones of a predecessor included. Lazily: readers
 /// that are inside keep what they have, nobody is waited for and no server is asked.
 Result<void> unmount_all(const RunPaths& paths);

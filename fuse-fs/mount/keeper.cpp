@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <csignal>
 
+#include "common/share/request_timeouts.hpp"
 #include "fuse-fs/journal/journal.hpp"
 #include "fuse-fs/mount/fd_store.hpp"
 #include "fuse-fs/mount/in_use.hpp"

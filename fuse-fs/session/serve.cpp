@@ -18,6 +18,11 @@ namespace {
 constexpr unsigned most_replays = 3;
 /// FUSE_NOTIFY_RESEND of linux/fuse.h since Linux 6.9: all that was read and not answered comes again.
 constexpr std::int32_t notify_resend = 7;
+#ifdef VPOWERCAP_WITHOUT_RESEND
+constexpr bool asks_for_resend = false;  // a test's build: what older kernels leave
+#else
+constexpr bool asks_for_resend = true;
+#endif
 
 using Session = std::unique_ptr<fuse_session, decltype(&fuse_session_destroy)>;
 
@@ -97,6 +102,7 @@ void take_over(fuse_session* session, const Journal& journal, bool suspects_requ
       refuse(session, slot);
     else answer(session, slot);
   }
+  if constexpr (!asks_for_resend) return;
   const fuse_out_header resend{sizeof resend, notify_resend, 0};
   (void)!::write(fuse_session_fd(session), &resend, sizeof resend);  // EINVAL before Linux 6.9
 }

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // A server that finds what another left: over a socket that keeps messages apart as /dev/fuse does.
 #include <poll.h>
+#include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <cstring>
+#include <functional>
 
 #include "fuse-fs/session/serve.hpp"
 #include "fuse-fs/session/snapshots.hpp"
@@ -146,6 +149,49 @@ TEST_F(TakeOver, AnOldAnswerDoesNotUndoANewerOne) {
   EXPECT_EQ(reply(), "10: 3999\n");
   ask(ReadRequest(12, 2));
   EXPECT_EQ(reply(), "12: 00\n");
+}
+
+/// Kills a process that clears `slot` as soon as `holds`, asked after each of its instructions. False
+/// when it never did.
+bool killed_clearing(const RequestSlot& slot, const std::function<bool()>& holds) {
+  const auto child = ::fork();
+  if (child == 0) {
+    if (::ptrace(PTRACE_TRACEME, 0, nullptr, nullptr) != 0) ::_exit(1);
+    ::raise(SIGSTOP);
+    slot.clear();
+    ::_exit(0);
+  }
+  int status = 0;
+  bool held = false;
+  while (!held && ::waitpid(child, &status, 0) == child && WIFSTOPPED(status))
+    if (held = holds(); !held) ::ptrace(PTRACE_SINGLESTEP, child, nullptr, nullptr);
+  if (!WIFSTOPPED(status)) return false;
+  ::kill(child, SIGKILL);
+  ::waitpid(child, nullptr, 0);
+  return held;
+}
+
+TEST_F(TakeOver, AtNoInstantOfClearingIsThereARequestThatLostItsDecision) {
+  const auto slot = journal_.slot(0);
+  leave(0, ReadRequest(10, 0));
+  slot.decide(3999);
+  EXPECT_FALSE(killed_clearing(slot, [&] { return slot.occupied() && !slot.decided(); }));
+  EXPECT_FALSE(slot.occupied());
+}
+
+TEST_F(TakeOver, ASlotWhoseClearingWasCutOffDecidesNothingMore) {
+  record_init();
+  const auto slot = journal_.slot(0);
+  Snapshots(journal_.words(), 1).keep(handle, 3999);
+  leave(0, ReadRequest(10, 0));
+  slot.decide(3999);
+  const auto has_begun = [&] { return !slot.occupied() || !slot.decided(); };
+  ASSERT_TRUE(killed_clearing(slot, has_begun));
+  start();
+  ask(ReadRequest(12, 2));
+  EXPECT_EQ(reply(), "12: 99\n") << "the rest of what the answered request began";
+  ask(ReadRequest(14, 0));
+  EXPECT_EQ(reply(), "14: 4000\n");
 }
 
 TEST_F(TakeOver, ARequestThatMayHaveEndedServersIsGivenUp) {

@@ -117,6 +117,7 @@ std::vector<Diagnosis> diagnose(const HostFacts& facts) {
   if (facts.ledger) found.push_back(judge_ledger(*facts.ledger));
   else found.push_back({false, "daemon", facts.ledger.error().message + ": does vpowercapd run?"});
   found.push_back(judge_mounts(facts));
+  if (!facts.request_timeouts.empty()) found.push_back({false, "kernel", facts.request_timeouts});
   found.push_back(judge_hook(facts));
   if (!facts.ledger) return found;
   for (const auto& vm : facts.ledger->vms)

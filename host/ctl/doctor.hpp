@@ -16,7 +16,7 @@ namespace vpowercap {
 /// One thing that is well, or is not and says what to do.
 struct Diagnosis {
   bool is_well = false;
-  std::string subject;  ///< "daemon", "mount", "hook" or a VM's name
+  std::string subject;  ///< "daemon", "mount", "kernel", "hook" or a VM's name
   std::string sentence;
 };
 
@@ -28,6 +28,7 @@ struct HostFacts {
   std::vector<std::vector<std::string>> virtiofsd;  ///< arguments of every virtiofsd that runs
   std::optional<std::int64_t> hook_installed;       ///< seconds since the epoch; nullopt: it is not
   std::optional<std::int64_t> libvirtd_started;     ///< the latest; nullopt: none runs
+  std::string request_timeouts;                     ///< request_timeout_trouble()
 };
 
 struct DoctorPlaces {

@@ -9,6 +9,7 @@
 
 #include "common/base/file.hpp"
 #include "common/procs/vm_process.hpp"
+#include "common/share/request_timeouts.hpp"
 #include "host/ctl/doctor.hpp"
 
 namespace vpowercap {
@@ -57,6 +58,7 @@ HostFacts gather_facts(const DoctorPlaces& places) {
   struct stat hook{};
   if (::stat(places.hook.c_str(), &hook) == 0 && (hook.st_mode & S_IXUSR) != 0)
     facts.hook_installed = hook.st_mtime;
+  facts.request_timeouts = request_timeout_trouble(places.proc_root);
   const auto booted = boot_time(places.proc_root).value_or(0);
   std::error_code error;
   for (const auto& entry : std::filesystem::directory_iterator(places.proc_root, error))

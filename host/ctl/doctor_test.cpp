@@ -95,6 +95,11 @@ TEST_F(Doctor, KnowsAHookThatLibvirtdHasNotSeen) {
   expect_one("hook: libvirt's hook is not installed");
 }
 
+TEST_F(Doctor, KnowsALimitOfTheKernelOnRequests) {
+  facts.request_timeouts = "fs.fuse.max_request_timeout is 20";
+  expect_one("kernel: fs.fuse.max_request_timeout is 20");
+}
+
 TEST_F(Doctor, ItsJsonIsValidWhateverAVmIsCalled) {
   facts.ledger->vms[0].name.assign("\x1b[31m\xff");
   const auto json = nlohmann::json::parse(doctor_json(diagnose(facts)));
@@ -118,9 +123,11 @@ TEST(DoctorFacts, AreReadFromProcAndTheHooksFile) {
   process("40", "libvirtd", std::string("libvirtd\0", 9), 50 * tick);
   process("41", "virtiofsd", std::string("virtiofsd\0--fd=3\0", 17), 60 * tick);
   dir.write("proc/self", "");
+  dir.write("proc/sys/fs/fuse/max_request_timeout", "20\n");
   const auto facts = gather_facts({{dir.path("run")}, dir.path("proc"), dir.path("hook")});
   EXPECT_EQ(facts.libvirtd_started, 1700000050);
   EXPECT_EQ(facts.virtiofsd, (std::vector<std::vector<std::string>>{{"virtiofsd", "--fd=3"}}));
+  EXPECT_NE(facts.request_timeouts.find("max_request_timeout is 20"), std::string::npos);
   EXPECT_FALSE(facts.hook_installed);
   EXPECT_FALSE(facts.ledger);
 }

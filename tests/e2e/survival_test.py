@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import signal
 import time
 import unittest
@@ -17,8 +18,9 @@ from lab.guest import Guest, domain_xml
 _ENERGY = "/sys/class/powercap/intel-rapl:0/energy_uj"
 _HOOK = "/etc/libvirt/hooks/qemu.d/50-vpowercap"
 _HOOK_SECONDS = 0.2
-#: How long servers are killed, some ten a second.
-_KILL_SECONDS = int(os.environ.get("VPOWERCAP_KILL_SECONDS", "15"))
+#: How many servers are killed under a guest's readers, some ten a second.
+_KILLS = int(os.environ.get("VPOWERCAP_GUEST_KILLS", "50"))
+_STORM_SECONDS = 15
 #: How soon a guest reads again after the start that heals a lost mount.
 _HEAL_SECONDS = float(os.environ.get("VPOWERCAP_HEAL_SECONDS", "20"))
 
@@ -75,18 +77,29 @@ class SurvivalTest(unittest.TestCase):
 
     def test_killed_servers_cost_a_guest_no_read(self) -> None:
         """Descriptors that the guest keeps and files that it opens, while the server behind them changes."""
-        guest = self.lab.busy
+        kills = reads = changes = 0
+        while kills < _KILLS:
+            killed, seen = self.kill_servers_under_a_storm()
+            self.assertGreater(killed, _STORM_SECONDS, "less than a kill each second")
+            kills, reads, changes = kills + killed, reads + seen[0], changes + seen[1]
+        print(f"{kills} servers killed; the guest: {reads} reads, none failed, {changes} saw a new value", flush=True)
+        self.assertGreater(changes, 0)
+
+    def kill_servers_under_a_storm(self) -> tuple[int, tuple[int, int]]:
+        """How many servers died under a guest's readers, who saw nothing of it; their reads, and new values."""
+        command = f"read-storm --threads 4 --reads 100000000 --seconds {_STORM_SECONDS} /sys/class/powercap"
+        kills = 0
         with ThreadPoolExecutor() as pool:
-            storm = pool.submit(guest.run, f"read-storm --threads 4 --reads 100000000 --seconds {_KILL_SECONDS} "
-                                           "/sys/class/powercap", timeout=_KILL_SECONDS + 60)
-            kills = 0
+            storm = pool.submit(self.lab.busy.run, command, timeout=_STORM_SECONDS + 60)
             while not storm.done():
                 kills += self.lab.host.run(["pkill", "-KILL", "-x", "vpowercap-fs"], check=False).returncode == 0
                 time.sleep(random.random() * 0.1)
         result = storm.result()
-        print(f"{kills} servers killed; the guest: {result.out}", end="", flush=True)
-        self.assertEqual((result.code, result.err), (0, ""))
-        self.assertGreater(kills, _KILL_SECONDS)
+        self.assertEqual((result.code, result.err), (0, ""), result.out)
+        found = re.match(r"(\d+) reads of .* (\d+) saw a new value\n"
+                         r"failed 0, empty 0, torn 0, malformed 0, decreasing 0\n\Z", result.out)
+        assert found, result.out
+        return kills, (int(found[1]), int(found[2]))
 
     def test_a_lost_mount_heals_without_touching_the_vm(self) -> None:
         guest = self.lab.busy
@@ -101,6 +114,7 @@ class SurvivalTest(unittest.TestCase):
         while guest.run(f"cat {_ENERGY}").code != 0:
             self.assertLess(time.monotonic() - start, _HEAL_SECONDS, "the mount is there, the guest cannot read")
         healed = time.monotonic() - start
+        self.assertLess(healed, _HEAL_SECONDS)
         self.wait_until_reads_move(guest, 20)
         self.assertGreater(self.read(guest), before)
         self.assertEqual(self.qemu_pid(guest), pid)

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <atomic>
-#include <cstdlib>
 #include <cstring>
 #include <iostream>
 
@@ -11,15 +10,10 @@
 #include "tests/kills/daemon_host.hpp"
 #include "tests/kills/ledger_laws.hpp"
 #include "tests/support/mount_program.hpp"
+#include "tests/support/setting.hpp"
 #include "tests/support/tree_readers.hpp"
 
 namespace vpowercap::testing {
-
-/// A number that the environment may set.
-inline std::uint64_t setting(const char* name, std::uint64_t otherwise) {
-  const char* text = std::getenv(name);
-  return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
-}
 
 inline Uuid uuid_of(std::uint64_t number) {
   Uuid uuid = known_vm;
