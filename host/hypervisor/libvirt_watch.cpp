@@ -81,6 +81,9 @@ struct LibvirtWatch::Impl {
     const std::lock_guard lock(mutex);
     if (!silent) what(callbacks);
   }
+  static void on_close(virConnectPtr /*connection*/, int /*reason*/, void* self) noexcept {
+    static_cast<Impl*>(self)->lost = true;
+  }
 };
 
 /// A new list soon; what else happens until then is covered by it.
@@ -146,12 +149,8 @@ void LibvirtWatch::Impl::serve(virConnectPtr connection) {
         static_cast<LibvirtWatch::Impl*>(self)->hurry();
       },
       this, nullptr);
-  ::virConnectRegisterCloseCallback(
-      connection,
-      [](virConnectPtr, int, void* self) noexcept {
-        static_cast<LibvirtWatch::Impl*>(self)->lost = true;
-      },
-      this, nullptr);
+  // It holds a reference to the connection: only without it is the connection closed at last.
+  const bool hears_close = ::virConnectRegisterCloseCallback(connection, &on_close, this, nullptr) == 0;
   const auto on_event = [](virConnectPtr, virDomainPtr, int, int, void* self) noexcept {
     static_cast<LibvirtWatch::Impl*>(self)->hurry();
     return 0;
@@ -172,7 +171,7 @@ void LibvirtWatch::Impl::serve(virConnectPtr connection) {
   }
   for (const int registered : {events, changes})
     if (registered >= 0) ::virConnectDomainEventDeregisterAny(connection, registered);
-  ::virConnectUnregisterCloseCallback(connection, nullptr);
+  if (hears_close) ::virConnectUnregisterCloseCallback(connection, &on_close);
   ::virEventRemoveHandle(handle);
   ::virEventRemoveTimeout(timer);
 }
