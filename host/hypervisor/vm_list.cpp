@@ -74,7 +74,8 @@ void VmList::add(const Uuid& uuid, const Result<std::string>& xml) {
   for (const auto& oddity : look.oddities) {
     if (before == nullptr || !before->oddities.contains(oddity.message))
       problems_.push_back(
-          {oddity.code, "VM " + uuid.to_string() + " (" + printable(name) + "): " + oddity.message});
+          {oddity.code, "VM " + uuid.to_string() + " (" + printable(name) + "): " + oddity.message,
+           uuid.to_string()});
     said.insert(oddity.message);
   }
   look.known.oddities = std::move(said);
