@@ -111,6 +111,17 @@ class LibvirtdLifeTest(unittest.TestCase):
         self.wait_for(lambda: self.runs(vm), "the VM")
         self.assertEqual(self.times_said("cannot connect to libvirt"), 1)
 
+    def test_a_libvirtd_that_hangs_is_told_once_and_followed_when_it_answers(self) -> None:
+        vm = self.start_vm("there")
+        self.host.signal_libvirtd(signal.SIGSTOP)
+        self.stack.start_daemon()
+        self.wait_for(lambda: self.times_said("has not answered for 30 s"), "the line that libvirtd hangs")
+        time.sleep(6)  # the daemon looks every five seconds
+        self.assertEqual(self.times_said("has not answered"), 1)
+        self.host.signal_libvirtd(signal.SIGCONT)
+        self.wait_for(lambda: self.runs(vm), "the VM")
+        self.assertEqual(self.times_said(_FOLLOWS), 1)
+
     def test_a_killed_libvirtd_costs_a_running_vm_nothing(self) -> None:
         self.stack.start_daemon()
         vm = self.start_vm("old")

@@ -80,6 +80,10 @@ class PrivateHost(PrivateNamespace):
         self._libvirtd.send_signal(how)
         self._libvirtd.wait(30)
 
+    def signal_libvirtd(self, number: signal.Signals) -> None:
+        """Sends libvirtd a signal."""
+        self._libvirtd.send_signal(number)
+
     def replace_libvirtd(self) -> None:
         """Ends libvirtd and starts what a client takes for virtqemud: its sockets have virtqemud's names, and
         libvirtd's are gone. It is a libvirtd all the same: Debian 12 has no virtqemud."""
