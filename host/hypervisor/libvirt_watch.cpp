@@ -20,13 +20,13 @@
 #include "common/base/unique_fd.hpp"
 #include "host/hypervisor/back_off.hpp"
 #include "host/hypervisor/connection.hpp"
+#include "host/hypervisor/pace.hpp"
 #include "host/hypervisor/vm_list.hpp"
 
 namespace vpowercap {
 namespace {
 
 constexpr int resync_ms = 10'000;
-constexpr int coalesce_ms = 50;  ///< events of one start or stop come in bursts
 constexpr auto leave_wait = std::chrono::seconds(2);
 constexpr int keepalive_seconds = 5;
 constexpr unsigned int keepalive_misses = 3;
@@ -56,6 +56,7 @@ struct LibvirtWatch::Impl {
 
   // Of the thread alone.
   VmList list;
+  Pace pace;
   bool due = false;
   bool lost = false;
   bool closed = false;   ///< libvirt said so, and has forgotten the callback by that
@@ -114,7 +115,8 @@ struct LibvirtWatch::Impl {
 void LibvirtWatch::Impl::hurry() {
   if (hurried) return;
   hurried = true;
-  ::virEventUpdateTimeout(timer, coalesce_ms);
+  const auto wait = std::chrono::ceil<std::chrono::milliseconds>(pace.wait(SystemClock().now()));
+  ::virEventUpdateTimeout(timer, static_cast<int>(wait.count()));
 }
 
 void LibvirtWatch::Impl::report_outage(const Error& error) {
@@ -139,13 +141,13 @@ void LibvirtWatch::Impl::pause(std::chrono::seconds time) const {
 
 void LibvirtWatch::Impl::resync(virConnectPtr connection) {
   due = hurried = false;
-  ::virEventUpdateTimeout(timer, resync_ms);
+  const auto begin = SystemClock().now();
   auto domains = ask([&] { return active_domains(connection); });
   if (!domains) {
     lost = true;
     return report_outage(domains.error());
   }
-  list.begin(SystemClock().now());
+  list.begin(begin);
   for (const auto& domain : *domains) {
     if (leaving) return;
     Uuid uuid;
@@ -160,6 +162,8 @@ void LibvirtWatch::Impl::resync(virConnectPtr connection) {
   report_return();
   for (const auto& problem : list.take_problems()) report_oddity(problem);
   call([&](const Callbacks& calls) { calls.on_vms(list.finish()); });
+  pace.listed(begin, SystemClock().now());
+  ::virEventUpdateTimeout(timer, resync_ms);
 }
 
 /// One connection, from its events' registration until it is lost or the watch ends.

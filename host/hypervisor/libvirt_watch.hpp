@@ -27,7 +27,7 @@ struct LibvirtWatchOptions {
 class LibvirtWatch {
  public:
   struct Callbacks {
-    /// All running VMs, with PID and start time; after each change and at least every ten seconds.
+    /// All running VMs, with PID and start time; after each change, and ten seconds after the last list.
     /// A VM whose QEMU is about to start has PID 0 and the state `starting`.
     /// Called on the watch's thread, none after the destructor. Not called while libvirt cannot be
     /// reached: nothing is known then.

@@ -12,6 +12,7 @@
 #include "host/hypervisor/back_off.hpp"
 #include "host/hypervisor/connection.hpp"
 #include "host/hypervisor/fake_qemu.hpp"
+#include "host/hypervisor/pace.hpp"
 
 namespace vpowercap {
 namespace {
@@ -125,6 +126,19 @@ TEST(BackOff, GrowsFromOneSecondToThirtyAndBeginsAnewAfterASuccess) {
     for (const auto wait : {1s, 2s, 4s, 8s, 16s, 30s, 30s}) EXPECT_EQ(back_off.next(), wait);
     back_off.reset();
   }
+}
+
+TEST(Pace, ListsFollowEventsAtOnceAndTakeAtMostHalfOfTheTime) {
+  Pace pace;
+  EXPECT_EQ(pace.wait(100s), 50ms);
+  pace.listed(100s, 100s + 2ms);
+  EXPECT_EQ(pace.wait(100s + 2ms), 50ms);
+  pace.listed(101s, 104s);
+  EXPECT_EQ(pace.wait(104s), 3s);
+  EXPECT_EQ(pace.wait(106s), 1s);
+  EXPECT_EQ(pace.wait(120s), 50ms);
+  pace.listed(120s, 180s);
+  EXPECT_EQ(pace.wait(180s), 10s);
 }
 
 TEST_F(Watching, TellsOnceThatLibvirtDoesNotAnswer) {
