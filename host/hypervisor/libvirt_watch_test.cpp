@@ -21,6 +21,12 @@ using namespace std::chrono_literals;
 
 constexpr const char* test_domain = "6695eb01-f6a4-8304-79aa-97f2502e193f";  // of libvirt's test driver
 
+#ifdef __SANITIZE_THREAD__
+constexpr bool is_thread_sanitizer = true;
+#else
+constexpr bool is_thread_sanitizer = false;
+#endif
+
 /// Collects what a watch says and waits for it.
 struct Watching : ::testing::Test {
   FakeHost host;
@@ -106,6 +112,7 @@ TEST_F(Watching, TellsOnceThatLibvirtIsAwayAndListsNothing) {
 }
 
 TEST_F(Watching, FollowsALibvirtThatComesLater) {
+  if (is_thread_sanitizer) GTEST_SKIP() << "libvirt's test driver destroys a lock it holds when it fails";
   LibvirtWatch watch(options("test://" + host.dir.path("node.xml")), callbacks());
   watch.start();
   ASSERT_TRUE(wait_for([&] { return !problems.empty(); }));
@@ -142,6 +149,7 @@ TEST(Pace, ListsFollowEventsAtOnceAndTakeAtMostHalfOfTheTime) {
 }
 
 TEST_F(Watching, TellsOnceThatLibvirtDoesNotAnswer) {
+  if (is_thread_sanitizer) GTEST_SKIP() << "libvirt's remote driver has locks that it does not know";
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   host.dir.path("hung").copy(address.sun_path, sizeof address.sun_path - 1);

@@ -78,6 +78,8 @@ class Reload(unittest.TestCase):
         host.wait_for(lambda: self.state() == "running", "the VM")
         status = pathlib.Path(f"/proc/{host.process.pid}/status").read_text()
         size = int(re.search(r"VmSize:\s+(\d+) kB", status)[1]) * 1024
+        if size > 1 << 40:
+            self.skipTest("a sanitizer has all of the address space and ends when it gets no more")
         before = resource.prlimit(host.process.pid, resource.RLIMIT_AS)
         resource.prlimit(host.process.pid, resource.RLIMIT_AS, (size + (1 << 20), before[1]))  # no thread's stack
         self.assertIn("keeping the old configuration", self.reload("idle-policy = usage\n"))
