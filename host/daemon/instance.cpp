@@ -128,7 +128,7 @@ std::unique_ptr<LibvirtWatch> Instance::make_watch(const DaemonConfig& config) {
                    [this](std::vector<VmDescription> vms) { sampler_->set_vms(std::move(vms)); },
                    [this](const Error& error) {
                      if (error.key.empty()) log::warning(error.message);  // each is another outage
-                     else problems_of_vms_(error);
+                     else problems_of_vms_({error.code, error.message});
                    },
                    [](const std::string& text) { log::info(text); }});
 }
