@@ -26,8 +26,8 @@ void warning(std::string_view message);
 void info(std::string_view message);
 void debug(std::string_view message);
 
-/// Lets a repeated message through once per period, and no more messages per period than it can remember:
-/// whoever can think of ever new ones fills no log. Not thread-safe.
+/// Lets a repeated message through once per period, and no more messages per period than it can
+/// remember: whoever can think of ever new ones fills no log. Not thread-safe.
 class Limiter {
  public:
   static constexpr std::size_t max_keys = 256;

@@ -51,7 +51,8 @@ struct ControlServer::State {
   UniqueFd spare = open_spare();
   bool is_deaf = false;  ///< whether connections wait until there is a spare descriptor again
 
-  [[nodiscard]] bool watch(int fd, std::uint32_t events = EPOLLIN, int operation = EPOLL_CTL_ADD) const {
+  [[nodiscard]] bool watch(int fd, std::uint32_t events = EPOLLIN,
+                           int operation = EPOLL_CTL_ADD) const {
     epoll_event event{};
     event.events = events;
     event.data.fd = fd;

@@ -27,13 +27,13 @@ struct LibvirtWatchOptions {
 class LibvirtWatch {
  public:
   struct Callbacks {
-    /// All running VMs, with PID and start time; after each change, and ten seconds after the last list.
-    /// A VM whose QEMU is about to start has PID 0 and the state `starting`.
-    /// Called on the watch's thread, none after the destructor. Not called while libvirt cannot be
-    /// reached: nothing is known then.
+    /// All running VMs, with PID and start time; after each change, and ten seconds after the last
+    /// list. A VM whose QEMU is about to start has PID 0 and the state `starting`. Called on the
+    /// watch's thread, none after the destructor. Not called while libvirt cannot be reached: nothing
+    /// is known then.
     std::function<void(std::vector<VmDescription>)> on_vms;
-    /// What is wrong with the connection (no key) or odd about a VM (key: its UUID), each a line for the
-    /// log. By check() on its caller's thread, else on the watch's.
+    /// What is wrong with the connection (no key) or odd about a VM (key: its UUID), each a line for
+    /// the log. By check() on its caller's thread, else on the watch's.
     std::function<void(const Error&)> on_problem;
     std::function<void(std::string)> on_info;
   };
@@ -46,7 +46,8 @@ class LibvirtWatch {
 
   /// Begins to follow libvirt.
   void start();
-  /// To be called every few seconds: libvirt's client waits for a hung libvirtd without a word, this says so.
+  /// To be called every few seconds: libvirt's client waits for a hung libvirtd without a word, this
+  /// says so.
   void check();
   /// Asks for a fresh list soon, e.g. after a hook message. Thread-safe, does not wait.
   void refresh();

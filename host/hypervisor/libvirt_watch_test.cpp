@@ -112,7 +112,8 @@ TEST_F(Watching, TellsOnceThatLibvirtIsAwayAndListsNothing) {
 }
 
 TEST_F(Watching, FollowsALibvirtThatComesLater) {
-  if (is_thread_sanitizer) GTEST_SKIP() << "libvirt's test driver destroys a lock it holds when it fails";
+  if (is_thread_sanitizer)
+    GTEST_SKIP() << "libvirt's test driver destroys a lock it holds when it fails";
   LibvirtWatch watch(options("test://" + host.dir.path("node.xml")), callbacks());
   watch.start();
   ASSERT_TRUE(wait_for([&] { return !problems.empty(); }));

@@ -8,8 +8,8 @@
 
 namespace vpowercap {
 
-/// Lists take at most half of the time: a VM that comes and goes all the time, or whose owner changes it
-/// all the time, must not keep libvirtd, and with it all others, at work.
+/// Lists take at most half of the time: a VM that comes and goes all the time, or whose owner changes
+/// it all the time, must not keep libvirtd, and with it all others, at work.
 class Pace {
  public:
   static constexpr Nanoseconds coalesce = std::chrono::milliseconds(50);  ///< events come in bursts

@@ -84,7 +84,8 @@ void VmList::tell(const Uuid& uuid, const Known* before, Look& look) {
       if (known.tellings.count == most_tellings) continue;  // told later, if it is still there
       ++known.tellings.count;
       problems_.push_back(
-          {oddity.code, "VM " + uuid.to_string() + " (" + printable(known.vm.name) + "): " + oddity.message,
+          {oddity.code,
+           "VM " + uuid.to_string() + " (" + printable(known.vm.name) + "): " + oddity.message,
            uuid.to_string()});
     }
     said.insert(oddity.message);

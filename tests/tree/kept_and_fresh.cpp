@@ -6,8 +6,8 @@
 // Prints a line "HOW BEGIN END VALUE" for each read: kept or fresh, CLOCK_MONOTONIC before and after it
 // in ns, and the first line of what it gave. The first half of the time belongs to the kept descriptor
 // alone: in some cache modes of virtiofs it is the opening of a file that drops what is cached of it.
-// In the second half each fresh read is followed by a kept one. Exits with 1 when a read fails; with "on"
-// such a read has "error NUMBER" (errno) for a value, and the next follows.
+// In the second half each fresh read is followed by a kept one. Exits with 1 when a read fails; with
+// "on" such a read has "error NUMBER" (errno) for a value, and the next follows.
 #include <fcntl.h>
 #include <unistd.h>
 
