@@ -15,6 +15,8 @@ namespace vpowercap {
 struct [[nodiscard]] Error {
   int code = EIO;
   std::string message;
+  /// What fails, when the sentence is another one each time: the log tells of it once a minute.
+  std::string key = {};
 };
 
 template <typename T>

@@ -49,7 +49,9 @@ bool Limiter::pass(std::string_view key, Nanoseconds now) {
     found->second = now;
     return true;
   }
-  if (last_.size() >= 1024) last_.clear();
+  if (last_.size() >= max_keys)
+    std::erase_if(last_, [&](const auto& entry) { return now - entry.second >= period_; });
+  if (last_.size() >= max_keys) return false;
   last_.emplace(key, now);
   return true;
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -25,16 +26,19 @@ void warning(std::string_view message);
 void info(std::string_view message);
 void debug(std::string_view message);
 
-/// Lets a repeated message through once per period. Not thread-safe.
+/// Lets a repeated message through once per period, and no more messages per period than it can
+/// remember: whoever can think of ever new ones fills no log. Not thread-safe.
 class Limiter {
  public:
+  static constexpr std::size_t max_keys = 256;
   explicit Limiter(Nanoseconds period = std::chrono::minutes(1)) : period_(period) {}
-  /// True when a message with this key was not let through within the period before `now`.
+  /// True when a message with this key was not let through within the period before `now`, nor
+  /// `max_keys` others.
   [[nodiscard]] bool pass(std::string_view key, Nanoseconds now);
 
  private:
   Nanoseconds period_;
-  std::map<std::string, Nanoseconds, std::less<>> last_;  // at most 1024 keys
+  std::map<std::string, Nanoseconds, std::less<>> last_;
 };
 
 }  // namespace vpowercap::log

@@ -2,6 +2,7 @@
 // Connections of the control socket: one epoll set, one frame per packet.
 #include "host/control/control_server.hpp"
 
+#include <fcntl.h>
 #include <sys/epoll.h>
 
 #include <algorithm>
@@ -29,6 +30,9 @@ bool may_command(const ucred& peer) { return peer.uid == 0 || peer.uid == ::gete
 
 bool is_command(std::string_view kind) { return kind == "hook" || kind == "import-state"; }
 
+/// A descriptor to let go when there is no other.
+UniqueFd open_spare() { return UniqueFd(::open("/dev/null", O_RDONLY | O_CLOEXEC)); }
+
 }  // namespace
 
 struct ControlServer::State {
@@ -44,18 +48,26 @@ struct ControlServer::State {
   std::vector<Connection> connections;
   std::string buffer;
   std::uint64_t uses = 0;
+  UniqueFd spare = open_spare();
+  bool is_deaf = false;  ///< whether connections wait until there is a spare descriptor again
 
-  [[nodiscard]] bool watch(int fd) const {
+  [[nodiscard]] bool watch(int fd, std::uint32_t events = EPOLLIN,
+                           int operation = EPOLL_CTL_ADD) const {
     epoll_event event{};
-    event.events = EPOLLIN;
+    event.events = events;
     event.data.fd = fd;
-    return ::epoll_ctl(epoll.get(), EPOLL_CTL_ADD, fd, &event) == 0;
+    return ::epoll_ctl(epoll.get(), operation, fd, &event) == 0;
   }
-  void problem(int code, const std::string& message) const { handlers.on_problem({code, message}); }
+  /// `key`: of whom there may be many of these.
+  void problem(int code, const std::string& message, const std::string& key = {}) const {
+    handlers.on_problem({code, message, key});
+  }
   void drop(int fd) {
     std::erase_if(connections, [fd](const Connection& one) { return one.fd.get() == fd; });
   }
   void drop_longest_silent();
+  void hear_again();
+  void refuse_one();
   void accept_all();
   void receive(int fd);
   [[nodiscard]] bool handle(int fd, const ucred& peer, std::string_view packet);
@@ -67,6 +79,17 @@ void ControlServer::State::drop_longest_silent() {
   if (oldest != connections.end()) connections.erase(oldest);
 }
 
+void ControlServer::State::hear_again() {
+  if (!spare) spare = open_spare();
+  if (is_deaf && spare) is_deaf = !watch(listener.fd(), EPOLLIN, EPOLL_CTL_MOD);
+}
+
+/// Without a descriptor for it a connection would stay where it is, and the listener readable for ever.
+void ControlServer::State::refuse_one() {
+  spare.reset();
+  const UniqueFd refused(::accept4(listener.fd(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+}
+
 void ControlServer::State::accept_all() {
   // Bounded, so that a flood of connections cannot keep the caller here.
   for (int accepted = 0; accepted < 256; ++accepted) {
@@ -74,8 +97,17 @@ void ControlServer::State::accept_all() {
     if (!fd) {
       if (errno == EAGAIN) return;
       if (errno == ECONNABORTED || errno == EINTR) continue;
-      problem(errno, "cannot accept a connection, dropping the longest silent one");
-      drop_longest_silent();
+      if (!connections.empty()) {
+        problem(errno, "cannot accept a connection, dropping the longest silent one", "accept");
+        drop_longest_silent();
+      } else if (spare) {
+        problem(errno, "cannot accept a connection, refusing it", "accept");
+        refuse_one();
+        spare = open_spare();
+      } else {
+        problem(errno, "cannot accept connections, they wait", "accept");
+        is_deaf = watch(listener.fd(), 0, EPOLL_CTL_MOD);
+      }
       return;
     }
     Connection fresh{std::move(fd), {}, ++uses};
@@ -106,15 +138,16 @@ void ControlServer::State::receive(int fd) {
 }
 
 bool ControlServer::State::handle(int fd, const ucred& peer, std::string_view packet) {
-  const std::string who =
-      "process " + std::to_string(peer.pid) + " of user " + std::to_string(peer.uid);
+  const std::string user = "user " + std::to_string(peer.uid);
+  const std::string who = "process " + std::to_string(peer.pid) + " of " + user;
   const auto frame = decode(packet);
   if (!frame) {
-    problem(frame.error().code, "refused a message of " + who + ": " + frame.error().message);
+    problem(frame.error().code, "refused a message of " + who + ": " + frame.error().message, user);
     return false;
   }
   if (is_command(frame->kind) && !may_command(peer)) {
-    problem(EPERM, "refused a message \"" + frame->kind + "\" of " + who + ": only root may send one");
+    problem(EPERM, "refused a message \"" + frame->kind + "\" of " + who + ": only root may send one",
+            user);
     return false;
   }
   if (frame->kind != "hook") return answer(fd, handlers.on_request(*frame));
@@ -155,6 +188,7 @@ ControlServer::~ControlServer() = default;
 int ControlServer::fd() const { return state_->epoll.get(); }
 
 void ControlServer::serve() {
+  state_->hear_again();
   std::array<epoll_event, max_connections + 1> events;
   const int ready = ::epoll_wait(state_->epoll.get(), events.data(), events.size(), 0);
   bool accept = false;

@@ -21,7 +21,7 @@ class ControlServer {
     /// Any other kind from a permitted peer ("import-state" from root only); the answer is sent back as
     /// one frame.
     std::function<Frame(const Frame&)> on_request;
-    /// Malformed or refused messages.
+    /// Malformed or refused messages (key: of which user), connections that cannot be accepted.
     std::function<void(const Error&)> on_problem;
   };
 
@@ -36,7 +36,8 @@ class ControlServer {
 
   /// Readable when serve() has something to do.
   [[nodiscard]] int fd() const;
-  /// Accepts and answers what is there, without waiting.
+  /// Accepts and answers what is there, without waiting. To be called every few seconds, too: without
+  /// any descriptor left, connections wait until there is one again.
   void serve();
 
  private:

@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "host/control/control_server.hpp"
 
+#include <fcntl.h>
+#include <grp.h>
 #include <poll.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include <array>
 #include <atomic>
 #include <thread>
 
@@ -15,6 +19,26 @@
 namespace vpowercap {
 namespace {
 
+/// Takes all descriptors that the process may still have, until its end.
+class NoDescriptors {
+ public:
+  NoDescriptors() {
+    ::getrlimit(RLIMIT_NOFILE, &before_);
+    rlimit few = before_;
+    few.rlim_cur = 256;
+    ::setrlimit(RLIMIT_NOFILE, &few);
+    while (UniqueFd fd{::open("/dev/null", O_RDONLY | O_CLOEXEC)}) taken_.push_back(std::move(fd));
+  }
+  ~NoDescriptors() { ::setrlimit(RLIMIT_NOFILE, &before_); }
+  NoDescriptors(const NoDescriptors&) = delete;
+  NoDescriptors& operator=(const NoDescriptors&) = delete;
+  void free(std::size_t count) { taken_.resize(taken_.size() - count); }
+
+ private:
+  rlimit before_{};
+  std::vector<UniqueFd> taken_;
+};
+
 /// A server that answers each request with its own fields, and remembers the rest.
 struct Control : ::testing::Test {
   testing::TempDir dir;
@@ -22,11 +46,13 @@ struct Control : ::testing::Test {
   std::vector<Frame> hooks;
   std::vector<Error> problems;
   std::size_t answer_size = 0;
+  int requests = 0;
 
-  Result<ControlServer> open() {
-    return ControlServer::open(path, "",
+  Result<ControlServer> open(const std::string& group = "") {
+    return ControlServer::open(path, group,
                                {[this](const Frame& frame) { hooks.push_back(frame); },
                                 [this](const Frame& frame) {
+                                  ++requests;
                                   Frame answer{"answer", frame.fields};
                                   if (answer_size > 0)
                                     answer.fields["bulk"] = std::string(answer_size, 'x');
@@ -39,6 +65,25 @@ struct Control : ::testing::Test {
     const auto address = unix_address(path);
     if (::connect(fd.get(), as_sockaddr(*address), sizeof *address) != 0) fd.reset();
     return fd;
+  }
+  static bool is_readable(const ControlServer& server) {
+    pollfd ready{server.fd(), POLLIN, 0};
+    return ::poll(&ready, 1, 0) == 1;
+  }
+  /// What becomes of a message of a process of the user 65534 with one group; errno when it cannot
+  /// connect.
+  int send_as(gid_t group, const Frame& frame) const {
+    const std::string bytes = *encode(frame);
+    const pid_t child = ::fork();
+    if (child == 0) {
+      if (::setgroups(0, nullptr) != 0 || ::setgid(group) != 0 || ::setuid(65534) != 0) ::_exit(255);
+      const auto client = connect();
+      if (!client) ::_exit(errno);
+      ::_exit(::send(client.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL) > 0 ? 0 : 255);
+    }
+    int status = -1;
+    ::waitpid(child, &status, 0);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
   }
   static void send(const UniqueFd& fd, std::string_view bytes) {
     ASSERT_EQ(::send(fd.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL),
@@ -106,21 +151,81 @@ TEST_F(Control, RefusesAHookMessageOfAnotherUser) {
   ASSERT_TRUE(server);
   ::chmod(dir.path().c_str(), 0755);
   ::chmod(path.c_str(), 0666);
-  const std::string bytes = *encode({"hook", {{"phase", "prepare"}}});
-  const pid_t child = ::fork();
-  if (child == 0) {
-    if (::setuid(65534) != 0) ::_exit(1);
-    const auto client = connect();
-    ::_exit(client && ::send(client.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL) > 0 ? 0 : 1);
-  }
-  int status = -1;
-  ::waitpid(child, &status, 0);
-  ASSERT_EQ(status, 0);
+  ASSERT_EQ(send_as(65534, {"hook", {{"phase", "prepare"}}}), 0);
   server->serve();
   EXPECT_TRUE(hooks.empty());
   ASSERT_EQ(problems.size(), 1u);
   EXPECT_EQ(problems[0].code, EPERM);
   EXPECT_NE(problems[0].message.find("user 65534"), std::string::npos);
+}
+
+TEST_F(Control, AMemberOfItsGroupMayAskButNeitherBeTheHookNorChangeCounters) {
+  if (::geteuid() != 0) GTEST_SKIP() << "needs root to become another user";
+  std::array<char, 16384> buffer;
+  group entry{};
+  group* found = nullptr;
+  ::getgrgid_r(1, &entry, buffer.data(), buffer.size(), &found);
+  if (found == nullptr) GTEST_SKIP() << "there is no group 1 here";
+  auto server = open(found->gr_name);
+  ASSERT_TRUE(server) << server.error().message;
+  ::chmod(dir.path().c_str(), 0755);
+  struct stat made{};
+  ASSERT_EQ(::stat(path.c_str(), &made), 0);
+  EXPECT_EQ(made.st_gid, 1u);
+  EXPECT_EQ(made.st_mode & 07777, 0660u);
+
+  EXPECT_EQ(send_as(65534, {"list", {}}), EACCES) << "no member";
+  EXPECT_EQ(send_as(1, {"list", {}}), 0);
+  server->serve();
+  EXPECT_EQ(requests, 1);
+  EXPECT_TRUE(problems.empty());
+  for (const char* kind : {"hook", "import-state"}) {
+    problems.clear();
+    EXPECT_EQ(send_as(1, {kind, {{"phase", "prepare"}}}), 0);
+    server->serve();
+    ASSERT_EQ(problems.size(), 1u) << kind;
+    EXPECT_EQ(problems[0].code, EPERM);
+    EXPECT_EQ(problems[0].key, "user 65534");
+  }
+  EXPECT_TRUE(hooks.empty());
+  EXPECT_EQ(requests, 1);
+}
+
+TEST_F(Control, WithoutADescriptorAConnectionIsRefusedAndNothingSpins) {
+  auto server = open();
+  ASSERT_TRUE(server);
+  const auto client = connect();
+  ASSERT_TRUE(client);
+  {
+    const NoDescriptors none;
+    for (int i = 0; i < 100; ++i) server->serve();
+    EXPECT_FALSE(is_readable(*server));
+    EXPECT_EQ(problems.size(), 1u);
+    EXPECT_TRUE(closed(client));
+  }
+  EXPECT_TRUE(ask(*server, {"list", {}}));
+}
+
+TEST_F(Control, WithoutASpareDescriptorConnectionsWaitUntilThereIsOne) {
+  const UniqueFd client(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  const auto address = unix_address(path);
+  auto server = Result<ControlServer>(fail(ENOENT, "not yet"));
+  {
+    NoDescriptors none;
+    none.free(2);  // for the listener and the epoll set, and no more
+    server = open();
+    ASSERT_TRUE(server) << server.error().message;
+    ASSERT_EQ(::connect(client.get(), as_sockaddr(*address), sizeof *address), 0);
+    send(client, *encode({"list", {}}));
+    for (int i = 0; i < 100; ++i) server->serve();
+    EXPECT_FALSE(is_readable(*server));
+    EXPECT_EQ(problems.size(), 1u);
+    EXPECT_FALSE(closed(client));
+  }
+  server->serve();
+  server->serve();
+  EXPECT_EQ(requests, 1);
+  EXPECT_EQ(problems.size(), 1u);
 }
 
 TEST_F(Control, ClosesTheConnectionOfAMalformedOrTooLongMessage) {

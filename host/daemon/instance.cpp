@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <systemd/sd-daemon.h>
 
+#include <algorithm>
 #include <array>
 #include <csignal>
 #include <set>
@@ -17,12 +18,14 @@
 #include "common/base/utf8.hpp"
 #include "common/log/log.hpp"
 #include "common/options/version.hpp"
+#include "host/daemon/fixed_changes.hpp"
 #include "host/hypervisor/domain_xml.hpp"
 
 namespace vpowercap {
 namespace {
 
 constexpr auto save_idle_every = std::chrono::minutes(1);
+constexpr auto look_every = std::chrono::seconds(5);
 
 template <typename T>
 T checked(Result<T> result) {
@@ -44,13 +47,6 @@ std::size_t count_packages(const std::string& sysfs_root) {
   if (cpus)
     for (const auto& [cpu, package] : cpus->package_of) packages.insert(package);
   return packages.size();
-}
-
-/// Logs a problem, the same sentence once a minute. The sampler's thread alone calls it.
-Sampler::Problems log_problems() {
-  return [limiter = std::make_shared<log::Limiter>(), clock = SystemClock()](const Error& error) {
-    if (limiter->pass(error.message, clock.now())) log::warning(error.message);
-  };
 }
 
 /// Two descriptors per thread of every VM: asks for as many as may be had.
@@ -86,15 +82,18 @@ Instance::Instance(DaemonConfig config, int argc, const char* const* argv)
   options.idle = load_idle();
   options.account = account_options(config_, count_packages(options.sysfs_root));
   sampler_ = std::make_unique<SamplerThread>(
-      std::make_unique<Sampler>(options, std::move(source), std::move(ledger), log_problems()),
+      std::make_unique<Sampler>(options, std::move(source), std::move(ledger),
+                                [this](const Error& error) { problems_of_sampler_(error); }),
       options.tick);
   idle_saved_ = clock_.now();
-  start_watch();
+  start_watch(make_watch(config_));
   control_ = std::make_unique<ControlServer>(checked(ControlServer::open(
       config_.paths.control(), config_.group,
       {[this](const Frame& frame) { on_hook(frame); },
        [this](const Frame& frame) { return on_request(frame); },
-       [](const Error& error) { log::warning("control socket: " + error.message); }})));
+       [this](const Error& error) {
+         problems_of_control_({error.code, "control socket: " + error.message, error.key});
+       }})));
 }
 
 IdleLearner::Memory Instance::load_idle() {
@@ -117,16 +116,27 @@ void Instance::save_idle() {
   idle_trouble_ = !done;
 }
 
-void Instance::start_watch() {
-  watch_.reset();
-  if (config_.libvirt_uri.empty()) return;
-  const LibvirtWatchOptions options{config_.libvirt_uri, config_.libvirt_pid_dir,
-                                    config_.sampler.proc_root, config_.vm_defaults};
-  watch_ = std::make_unique<LibvirtWatch>(
+std::unique_ptr<LibvirtWatch> Instance::make_watch(const DaemonConfig& config) {
+  if (config.libvirt_uri.empty()) return nullptr;
+  LibvirtWatchOptions options;
+  options.uri = config.libvirt_uri;
+  options.pid_dir = config_.libvirt_pid_dir;
+  options.proc_root = config_.sampler.proc_root;
+  options.defaults = config.vm_defaults;
+  return std::make_unique<LibvirtWatch>(
       options, LibvirtWatch::Callbacks{
                    [this](std::vector<VmDescription> vms) { sampler_->set_vms(std::move(vms)); },
-                   [](const Error& error) { log::warning(error.message); },
+                   [this](const Error& error) {
+                     if (error.key.empty()) log::warning(error.message);  // each is another outage
+                     else problems_of_vms_({error.code, error.message});
+                   },
                    [](const std::string& text) { log::info(text); }});
+}
+
+void Instance::start_watch(std::unique_ptr<LibvirtWatch> watch) {
+  watch_.reset();  // one at a time
+  watch_ = std::move(watch);
+  if (watch_) watch_->start();
 }
 
 void Instance::on_hook(const Frame& frame) {
@@ -140,7 +150,9 @@ void Instance::on_hook(const Frame& frame) {
       vm->state = VmState::starting;
       sampler_->expect(std::move(*vm));
     } else {
-      log::warning("hook message of phase " + printable(phase) + ": " + vm.error().message);
+      problems_of_hook_({vm.error().code,
+                         "hook message of phase " + printable(phase) + ": " + vm.error().message,
+                         std::string(frame.get("uuid"))});
     }
   }
   if (watch_) watch_->refresh();
@@ -169,17 +181,18 @@ Frame Instance::on_request(const Frame& frame) {
 void Instance::reload() {
   try {
     const auto options = parse_options(daemon_spec(), argc_, argv_);
-    auto fresh = read_config(options.value());
+    const auto fresh = read_config(options.value());
+    auto watch = make_watch(fresh);  // what can fail comes before what changes
     log::start("vpowercapd", fresh.log_level);
     config_.log_level = fresh.log_level;
     config_.vm_defaults = fresh.vm_defaults;
     config_.sampler.account = fresh.sampler.account;
     config_.libvirt_uri = fresh.libvirt_uri;
     sampler_->set_account_options(account_options(config_, count_packages(config_.sampler.sysfs_root)));
-    start_watch();
-    log::info(
-        "configuration read again (run-dir, state-dir, source, roots and tick take effect at a "
-        "restart)");
+    start_watch(std::move(watch));
+    const auto later = fixed_changes(config_, fresh);
+    log::info("configuration read again" +
+              (later.empty() ? "" : "; at a restart of vpowercapd alone take effect: " + later));
   } catch (const UsageError& error) {
     log::error(error.message + "; keeping the old configuration");
   } catch (const std::exception& error) {
@@ -191,13 +204,13 @@ int Instance::run() {
   ::sd_notify(0, "READY=1");
   std::array<pollfd, 2> fds{{{signals_.get(), POLLIN, 0}, {control_->fd(), POLLIN, 0}}};
   for (;;) {
-    const auto due = idle_saved_ + save_idle_every - clock_.now();
+    const auto due = std::min<Nanoseconds>(idle_saved_ + save_idle_every - clock_.now(), look_every);
     const auto wait = std::chrono::ceil<std::chrono::milliseconds>(std::max(due, Nanoseconds(0)));
     const int ready = ::poll(fds.data(), fds.size(), static_cast<int>(wait.count()));
     if (clock_.now() >= idle_saved_ + save_idle_every) save_idle();
-    if (ready <= 0) continue;
-    if (fds[1].revents != 0) control_->serve();
-    if (fds[0].revents == 0) continue;
+    if (watch_) watch_->check();
+    control_->serve();
+    if (ready <= 0 || fds[0].revents == 0) continue;
     signalfd_siginfo info{};
     if (::read(signals_.get(), &info, sizeof info) != sizeof info) continue;
     if (info.ssi_signo == SIGHUP) {

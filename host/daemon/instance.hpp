@@ -7,6 +7,7 @@
 
 #include "host/control/control_server.hpp"
 #include "host/daemon/config.hpp"
+#include "host/daemon/problem_log.hpp"
 #include "host/daemon/sampler_thread.hpp"
 #include "host/hypervisor/libvirt_watch.hpp"
 #include "host/sampler/idle_file.hpp"
@@ -23,7 +24,9 @@ class Instance {
   int run();
 
  private:
-  void start_watch();
+  /// What will follow libvirt; nothing when the configuration wants none. Throws std::system_error.
+  std::unique_ptr<LibvirtWatch> make_watch(const DaemonConfig& config);
+  void start_watch(std::unique_ptr<LibvirtWatch> watch);
   /// What an earlier daemon learned of idle power; nothing when there is no such file or it is broken.
   IdleLearner::Memory load_idle();
   void save_idle();
@@ -39,6 +42,11 @@ class Instance {
   std::optional<IdleFile> idle_file_;
   Nanoseconds idle_saved_{0};
   bool idle_trouble_ = false;
+  // One each: what floods one of them silences no other.
+  ProblemLog problems_of_sampler_;
+  ProblemLog problems_of_vms_;
+  ProblemLog problems_of_hook_;
+  ProblemLog problems_of_control_;
   std::unique_ptr<SamplerThread> sampler_;
   std::unique_ptr<LibvirtWatch> watch_;
   std::unique_ptr<ControlServer> control_;

@@ -11,19 +11,22 @@
 #include <condition_variable>
 #include <csignal>
 #include <mutex>
+#include <optional>
 #include <system_error>
 #include <thread>
+#include <utility>
 
 #include "common/base/clock.hpp"
 #include "common/base/unique_fd.hpp"
+#include "host/hypervisor/back_off.hpp"
 #include "host/hypervisor/connection.hpp"
+#include "host/hypervisor/pace.hpp"
 #include "host/hypervisor/vm_list.hpp"
 
 namespace vpowercap {
 namespace {
 
 constexpr int resync_ms = 10'000;
-constexpr int coalesce_ms = 50;  ///< events of one start or stop come in bursts
 constexpr auto leave_wait = std::chrono::seconds(2);
 constexpr int keepalive_seconds = 5;
 constexpr unsigned int keepalive_misses = 3;
@@ -43,17 +46,21 @@ struct LibvirtWatch::Impl {
 
   std::mutex mutex;  ///< guards what follows; held during callbacks, so that none comes after the end
   Callbacks callbacks;
+  bool started = false;
   bool silent = false;
   bool ended = false;
-  std::condition_variable end;
+  bool outage = false;                     ///< said so
+  std::optional<Nanoseconds> asked_since;  ///< while libvirt owes an answer
+  std::condition_variable change;
   std::thread thread;
 
   // Of the thread alone.
   VmList list;
+  Pace pace;
   bool due = false;
   bool lost = false;
+  bool closed = false;   ///< libvirt said so, and has forgotten the callback by that
   bool working = false;  ///< this connection has given a list
-  bool outage = false;   ///< said so
   bool hurried = false;
   int timer = -1;
 
@@ -63,6 +70,8 @@ struct LibvirtWatch::Impl {
         list({options.pid_dir, options.proc_root}, options.defaults) {}
 
   void run();
+  void follow();
+  [[nodiscard]] bool wait_for_start();
   void serve(virConnectPtr connection);
   void resync(virConnectPtr connection);
   void hurry();
@@ -72,6 +81,10 @@ struct LibvirtWatch::Impl {
   }
   void pause(std::chrono::seconds time) const;
   void report_outage(const Error& error);
+  void report_return();
+  void report_oddity(const Error& error) {
+    call([&](const Callbacks& calls) { calls.on_problem(error); });
+  }
   void poke() const {
     const std::uint64_t one = 1;
     [[maybe_unused]] const auto put = ::write(wake.get(), &one, sizeof one);
@@ -81,19 +94,43 @@ struct LibvirtWatch::Impl {
     const std::lock_guard lock(mutex);
     if (!silent) what(callbacks);
   }
+  /// Asks libvirt, which may take for ever.
+  template <typename Question>
+  auto ask(Question question) {
+    set_asked(SystemClock().now());
+    auto answer = question();
+    set_asked(std::nullopt);
+    return answer;
+  }
+  void set_asked(std::optional<Nanoseconds> since) {
+    const std::lock_guard lock(mutex);
+    asked_since = since;
+  }
+  static void on_close(virConnectPtr /*connection*/, int /*reason*/, void* self) noexcept {
+    static_cast<Impl*>(self)->lost = static_cast<Impl*>(self)->closed = true;
+  }
 };
 
 /// A new list soon; what else happens until then is covered by it.
 void LibvirtWatch::Impl::hurry() {
   if (hurried) return;
   hurried = true;
-  ::virEventUpdateTimeout(timer, coalesce_ms);
+  const auto wait = std::chrono::ceil<std::chrono::milliseconds>(pace.wait(SystemClock().now()));
+  ::virEventUpdateTimeout(timer, static_cast<int>(wait.count()));
 }
 
 void LibvirtWatch::Impl::report_outage(const Error& error) {
-  if (outage) return;
-  outage = true;
-  call([&](const Callbacks& calls) { calls.on_problem(error); });
+  call([&](const Callbacks& calls) {
+    if (!std::exchange(outage, true)) calls.on_problem(error);
+  });
+}
+
+void LibvirtWatch::Impl::report_return() {
+  call([&](const Callbacks& calls) {
+    if (!working || outage) calls.on_info("follows libvirt at " + options.uri);
+    outage = false;
+  });
+  working = true;
 }
 
 void LibvirtWatch::Impl::pause(std::chrono::seconds time) const {
@@ -104,36 +141,34 @@ void LibvirtWatch::Impl::pause(std::chrono::seconds time) const {
 
 void LibvirtWatch::Impl::resync(virConnectPtr connection) {
   due = hurried = false;
-  ::virEventUpdateTimeout(timer, resync_ms);
-  auto domains = active_domains(connection);
+  const auto begin = SystemClock().now();
+  auto domains = ask([&] { return active_domains(connection); });
   if (!domains) {
     lost = true;
     return report_outage(domains.error());
   }
-  list.begin(SystemClock().now());
+  list.begin(begin);
   for (const auto& domain : *domains) {
     if (leaving) return;
     Uuid uuid;
     if (::virDomainGetUUID(domain.get(), uuid.bytes.data()) != 0) continue;
-    list.add(uuid, domain_xml(domain.get(), 0));
+    list.add(uuid, ask([&] { return domain_xml(domain.get(), 0); }));
   }
   // A connection lost on the way leaves a list that is half memory: say nothing then.
   if (::virConnectIsAlive(connection) != 1) {
     lost = true;
     return report_outage(lost_connection());
   }
-  if (!working)
-    call([&](const Callbacks& calls) { calls.on_info("follows libvirt at " + options.uri); });
-  working = true;
-  outage = false;
-  for (const auto& problem : list.take_problems())
-    call([&](const Callbacks& calls) { calls.on_problem(problem); });
+  report_return();
+  for (const auto& problem : list.take_problems()) report_oddity(problem);
   call([&](const Callbacks& calls) { calls.on_vms(list.finish()); });
+  pace.listed(begin, SystemClock().now());
+  ::virEventUpdateTimeout(timer, resync_ms);
 }
 
 /// One connection, from its events' registration until it is lost or the watch ends.
 void LibvirtWatch::Impl::serve(virConnectPtr connection) {
-  lost = hurried = false;
+  lost = closed = hurried = false;
   due = true;
   ::virConnectSetKeepAlive(connection, keepalive_seconds, keepalive_misses);
   timer = ::virEventAddTimeout(
@@ -146,12 +181,9 @@ void LibvirtWatch::Impl::serve(virConnectPtr connection) {
         static_cast<LibvirtWatch::Impl*>(self)->hurry();
       },
       this, nullptr);
-  ::virConnectRegisterCloseCallback(
-      connection,
-      [](virConnectPtr, int, void* self) noexcept {
-        static_cast<LibvirtWatch::Impl*>(self)->lost = true;
-      },
-      this, nullptr);
+  // It holds a reference to the connection: only without it is the connection closed at last.
+  const bool hears_close = ::virConnectRegisterCloseCallback(connection, &on_close, this, nullptr) == 0;
+  if (!hears_close) report_oddity(fail_libvirt("cannot learn when the connection is lost").value());
   const auto on_event = [](virConnectPtr, virDomainPtr, int, int, void* self) noexcept {
     static_cast<LibvirtWatch::Impl*>(self)->hurry();
     return 0;
@@ -172,28 +204,37 @@ void LibvirtWatch::Impl::serve(virConnectPtr connection) {
   }
   for (const int registered : {events, changes})
     if (registered >= 0) ::virConnectDomainEventDeregisterAny(connection, registered);
-  ::virConnectUnregisterCloseCallback(connection, nullptr);
+  if (hears_close && !closed && ::virConnectUnregisterCloseCallback(connection, &on_close) != 0)
+    report_oddity(fail_libvirt("cannot give up a connection, which stays open").value());
   ::virEventRemoveHandle(handle);
   ::virEventRemoveTimeout(timer);
 }
 
-void LibvirtWatch::Impl::run() {
-  constexpr std::chrono::seconds first{1};
-  constexpr std::chrono::seconds longest{30};
-  for (auto wait = first; !leaving; wait = std::min(wait * 2, longest)) {
-    if (const auto connection = connect_libvirt(options.uri, true)) {
+bool LibvirtWatch::Impl::wait_for_start() {
+  std::unique_lock lock(mutex);
+  change.wait(lock, [this] { return started || silent; });
+  return started;
+}
+
+void LibvirtWatch::Impl::follow() {
+  for (BackOff back_off; !leaving;) {
+    if (const auto connection = ask([&] { return connect_libvirt(options.uri, true); })) {
       working = false;
       if (!leaving) serve(connection->get());
-      if (working) wait = first;
+      if (working) back_off.reset();
       if (!leaving) report_outage(lost_connection());
     } else {
       report_outage({connection.error().code, connection.error().message + "; trying again"});
     }
-    if (!leaving) pause(wait);
+    if (!leaving) pause(back_off.next());
   }
+}
+
+void LibvirtWatch::Impl::run() {
+  if (wait_for_start()) follow();
   const std::lock_guard lock(mutex);
   ended = true;
-  end.notify_all();
+  change.notify_all();
 }
 
 LibvirtWatch::LibvirtWatch(LibvirtWatchOptions options, Callbacks callbacks)
@@ -214,13 +255,33 @@ LibvirtWatch::~LibvirtWatch() {
   impl_->poke();
   std::unique_lock lock(impl_->mutex);
   impl_->silent = true;
+  impl_->change.notify_all();
   // A call into a hung libvirtd cannot be broken off: after a while it is left to itself.
-  const bool ended = impl_->end.wait_for(lock, leave_wait, [this] { return impl_->ended; });
+  const bool ended = impl_->change.wait_for(lock, leave_wait, [this] { return impl_->ended; });
   lock.unlock();
   if (ended) impl_->thread.join();
   else impl_->thread.detach();
 }
 
+void LibvirtWatch::start() {
+  const std::lock_guard lock(impl_->mutex);
+  impl_->started = true;
+  impl_->change.notify_all();
+}
+
 void LibvirtWatch::refresh() { impl_->poke(); }
+
+void LibvirtWatch::check() {
+  const auto now = SystemClock().now();
+  const auto patience = impl_->options.patience;
+  impl_->call([&](const Callbacks& calls) {
+    if (!impl_->asked_since || now - *impl_->asked_since < patience) return;
+    if (std::exchange(impl_->outage, true)) return;
+    const auto seconds = std::chrono::floor<std::chrono::seconds>(patience).count();
+    calls.on_problem({ETIMEDOUT, "libvirt at " + impl_->options.uri + " has not answered for " +
+                                     std::to_string(seconds) +
+                                     " s; known VMs go on, new ones are found when it answers"});
+  });
+}
 
 }  // namespace vpowercap

@@ -69,17 +69,28 @@ void VmList::add(const Uuid& uuid, const Result<std::string>& xml) {
     look.listed = before != nullptr;
     if (before != nullptr) look.known = *before;
   }
-  std::set<std::string> said;
-  const std::string& name = look.known.vm.name;
-  for (const auto& oddity : look.oddities) {
-    if (before == nullptr || !before->oddities.contains(oddity.message))
-      problems_.push_back(
-          {oddity.code, "VM " + uuid.to_string() + " (" + printable(name) + "): " + oddity.message});
-    said.insert(oddity.message);
-  }
-  look.known.oddities = std::move(said);
+  tell(uuid, before, look);
   if (!look.listed) look.known.vm.state = VmState::stopped;  // remembered only for its oddities
   list_[uuid] = std::move(look.known);
+}
+
+void VmList::tell(const Uuid& uuid, const Known* before, Look& look) {
+  Known& known = look.known;
+  std::set<std::string> said;
+  known.tellings = before != nullptr ? before->tellings : Tellings{};
+  if (now_ - known.tellings.since >= telling_period) known.tellings = {now_, 0};
+  for (const auto& oddity : look.oddities) {
+    if (before == nullptr || !before->oddities.contains(oddity.message)) {
+      if (known.tellings.count == most_tellings) continue;  // told later, if it is still there
+      ++known.tellings.count;
+      problems_.push_back(
+          {oddity.code,
+           "VM " + uuid.to_string() + " (" + printable(known.vm.name) + "): " + oddity.message,
+           uuid.to_string()});
+    }
+    said.insert(oddity.message);
+  }
+  known.oddities = std::move(said);
 }
 
 std::vector<VmDescription> VmList::finish() const {

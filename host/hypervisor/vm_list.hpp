@@ -23,6 +23,9 @@ class VmList {
   };
   /// How long a domain may be without its QEMU process before that is a problem.
   static constexpr Nanoseconds start_grace = std::chrono::seconds(10);
+  /// A VM's owner who thinks of ever new oddities fills no log: at most so many are told per period.
+  static constexpr int most_tellings = 4;
+  static constexpr Nanoseconds telling_period = std::chrono::minutes(1);
 
   VmList(Places places, VmSettings defaults) : places_(std::move(places)), defaults_(defaults) {}
 
@@ -34,18 +37,24 @@ class VmList {
   void add(const Uuid& uuid, const Result<std::string>& xml);
   /// The list.
   [[nodiscard]] std::vector<VmDescription> finish() const;
-  /// Oddities of single VMs since the last call; each once for as long as it lasts.
+  /// Oddities of single VMs since the last call (key: the UUID); each once for as long as it lasts.
   [[nodiscard]] std::vector<Error> take_problems();
 
  private:
+  struct Tellings {
+    Nanoseconds since{0};
+    int count = 0;
+  };
   struct Known {
     VmDescription vm;
     Nanoseconds without_process_since{0};
-    std::set<std::string> oddities;
+    std::set<std::string> oddities;  ///< told of
+    Tellings tellings;
   };
   /// What a look at one domain found: the VM, unless it has to be left out.
   struct Look;
   void look_for_process(const Known* before, Look& look) const;
+  void tell(const Uuid& uuid, const Known* before, Look& look);
 
   Places places_;
   VmSettings defaults_;

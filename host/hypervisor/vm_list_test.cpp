@@ -98,6 +98,25 @@ TEST_F(ListOfVms, BrokenMetadataIsToldOnceAndCostsNothing) {
   EXPECT_NE(problems[0].message.find("mode"), std::string::npos);
 }
 
+TEST_F(ListOfVms, OfEverNewOdditiesOfAVmFewAreToldAMinuteAndNoneThatLastsIsForgotten) {
+  run(10, uuid_a, "web");
+  const auto look_at_mode = [&](int mode) {
+    look({{a, FakeHost::xml(uuid_a, "web",
+                            "<metadata><vm xmlns='urn:vpowercap:domain:1' mode='" +
+                                std::to_string(mode) + "'/></metadata>")}});
+    return list.take_problems();
+  };
+  int told = 0;
+  for (int i = 0; i < 1000; ++i) told += static_cast<int>(look_at_mode(i + 1000).size());
+  EXPECT_EQ(told, VmList::most_tellings);
+  EXPECT_TRUE(look_at_mode(7).empty());
+  now += VmList::telling_period;
+  const auto problems = look_at_mode(7);
+  ASSERT_EQ(problems.size(), 1u);
+  EXPECT_EQ(problems[0].key, uuid_a);
+  EXPECT_TRUE(look_at_mode(7).empty());
+}
+
 TEST_F(ListOfVms, AnImpossibleNameIsToldOnceAndSkipped) {
   const Result<std::string> xml = FakeHost::xml(uuid_a, "../web");
   for (int i = 0; i < 3; ++i) EXPECT_TRUE(look({{a, xml}}).empty());

@@ -91,7 +91,7 @@ void Account::book_zone(const Tick& tick, const ZoneReading& reading, std::size_
   look.always_draws =
       host_.method == Method::rapl && reading.domain != EnergyDomain::uncore && zone.is_host_only == 0;
   const auto step = states_[index].counter.look(look);
-  if (!step.problem.empty()) problems.push_back({ERANGE, reading.id + ": " + step.problem});
+  if (!step.problem.empty()) problems.push_back({ERANGE, reading.id + ": " + step.problem, reading.id});
   book_step(tick, index, step);
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import time
 from collections.abc import Sequence
 
@@ -28,6 +29,8 @@ unix_sock_group = "root"
 auth_unix_ro = "none"
 auth_unix_rw = "none"
 """
+#: Where virtqemud's stand-in listens; the names of virtqemud lead there.
+_STAND_IN = "/run/stand-in"
 _ACCOUNT = "libvirt-qemu:x:64055:64055::/var/lib/libvirt:/usr/sbin/nologin\n"
 _GROUP = "libvirt-qemu:x:64055:\n"
 _HOOKS = "/etc/libvirt/hooks"
@@ -62,9 +65,9 @@ class PrivateHost(PrivateNamespace):
         return self.run(["virsh", "-q", "-c", "qemu:///system", *arguments], check=check,
                         input=input).stdout
 
-    def start_libvirtd(self) -> None:
+    def start_libvirtd(self, *options: str) -> None:
         """Starts libvirtd and waits until it answers."""
-        self._libvirtd = self.popen(["libvirtd"], before_exec=_leave_apparmor_profile,
+        self._libvirtd = self.popen(["libvirtd", *options], before_exec=_leave_apparmor_profile,
                                     **self.log_to("libvirtd"))
         deadline = time.monotonic() + 30
         while self.run(["virsh", "-q", "-c", "qemu:///system", "list"], check=False).returncode != 0:
@@ -72,10 +75,27 @@ class PrivateHost(PrivateNamespace):
                 raise LabError(f"libvirtd does not answer: {self.log_text('libvirtd')[-800:]}")
             time.sleep(0.1)
 
-    def stop_libvirtd(self) -> None:
+    def stop_libvirtd(self, how: signal.Signals = signal.SIGTERM) -> None:
         """Stops libvirtd; guests go on."""
-        self._libvirtd.terminate()
+        self._libvirtd.send_signal(how)
         self._libvirtd.wait(30)
+
+    def signal_libvirtd(self, number: signal.Signals) -> None:
+        """Sends libvirtd a signal."""
+        self._libvirtd.send_signal(number)
+
+    def replace_libvirtd(self) -> None:
+        """Ends libvirtd and starts what a client takes for virtqemud: its sockets have virtqemud's names, and
+        libvirtd's are gone. It is a libvirtd all the same: Debian 12 has no virtqemud."""
+        self.stop_libvirtd()
+        places = self.path("/run/libvirt")
+        for name in ("libvirt-sock", "libvirt-sock-ro", "libvirt-admin-sock"):
+            (places / name).unlink(missing_ok=True)
+        self.path(_STAND_IN).mkdir()
+        for name in ("sock", "sock-ro"):
+            (places / f"virtqemud-{name}").symlink_to(f"{_STAND_IN}/libvirt-{name}")
+        self.path("/etc/libvirt/stand-in.conf").write_text(f'{_LIBVIRTD_CONF}unix_sock_dir = "{_STAND_IN}"\n')
+        self.start_libvirtd("--config", "/etc/libvirt/stand-in.conf")
 
     def log_text(self, name: str) -> str:
         """What a daemon started here has written on stdout and stderr."""

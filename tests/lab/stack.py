@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import re
 import signal
 import subprocess
@@ -82,6 +84,15 @@ class Stack:
     def signal(self, name: str, number: signal.Signals) -> None:
         """Sends a signal to one of the programs."""
         self._running[name].send_signal(number)
+
+    def descriptors(self, name: str) -> list[str]:
+        """What one of the programs has open, as /proc shows it."""
+        directory = f"/proc/{self._running[name].pid}/fd"
+        links = []
+        for entry in os.listdir(directory):
+            with contextlib.suppress(FileNotFoundError):
+                links.append(os.readlink(f"{directory}/{entry}"))
+        return links
 
     def is_mounted(self) -> bool:
         """Whether a FUSE file system is mounted on the server's place."""
