@@ -48,7 +48,9 @@ void Account::resume(const HostRecord& host, const std::vector<VmRecord>& vms, M
 void Account::admit(const VmDescription& vm, Nanoseconds now) {
   const auto [entry, is_new] = vms_.try_emplace(vm.uuid);
   auto& record = entry->second;
-  if (is_new || record.state == VmState::stopped) record.created_ns = ns(now);
+  // A VM that starts again within a tick was not seen to stop: its time to come begins anew too.
+  if (is_new || record.state == VmState::stopped || vm.state == VmState::starting)
+    record.created_ns = ns(now);
   const auto sockets = record.sockets;
   describe_vm(record, vm, host_);
   if (record.sockets != sockets) paces_.erase(vm.uuid);  // energy may have moved between its zones
