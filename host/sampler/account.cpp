@@ -43,6 +43,7 @@ void Account::resume(const HostRecord& host, const std::vector<VmRecord>& vms, M
     states_[i].counter = goes_on ? ZoneCounter(zone.raw_uj, time_of(zone.taken_ns), gap_until)
                                  : ZoneCounter::broken_off(time_of(lost_since), gap_until);
   }
+  host_.method = method;
 }
 
 void Account::admit(const VmDescription& vm, Nanoseconds now) {

@@ -44,8 +44,9 @@ class Account {
  public:
   explicit Account(AccountOptions options) : options_(options) {}
 
-  /// Goes on from the records of an earlier writer. Raw counters are only a base for RAPL's: a model's
-  /// start anew with each process.
+  /// Goes on from the records of an earlier writer, with `method` from here on. Raw counters are only a
+  /// base from RAPL to RAPL: a model's start anew with each process. The machine is the record's until
+  /// it is described again.
   void resume(const HostRecord& host, const std::vector<VmRecord>& vms, Method method);
 
   /// Books by other rules from now on.

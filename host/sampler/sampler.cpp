@@ -49,14 +49,12 @@ Sampler::Sampler(SamplerOptions options, std::unique_ptr<EnergySource> source, L
       traffic_(options_.sysfs_root),
       weights_(options_.account.weights) {
   account_.restore_idle(options_.idle);
-  refresh_cpus();
-  if (!ledger_.took_over()) return;
-  const auto host = ledger_.host();
-  const auto vms = ledger_.vms();
-  if (host) {
+  const auto vms = ledger_.took_over() ? ledger_.vms() : std::vector<VmRecord>();
+  if (const auto host = ledger_.took_over() ? ledger_.host() : std::nullopt) {
     account_.resume(*host, vms, source_->method());
     last_tick_ = Nanoseconds(static_cast<std::int64_t>(host->sampled_ns));
   }
+  refresh_cpus();  // after the ledger's: CPUs and packages are those of now
   for (const auto& vm : vms) {
     if (vm.state != VmState::running || vm.pid == 0) continue;
     VmDescription known{.uuid = vm.uuid,

@@ -13,7 +13,8 @@ using namespace std::chrono_literals;
 struct FakeSource final : EnergySource {
   std::vector<ZoneReading> zones;
   std::vector<Error> problems;
-  [[nodiscard]] Method method() const override { return Method::rapl; }
+  Method kind = Method::rapl;
+  [[nodiscard]] Method method() const override { return kind; }
   std::vector<ZoneReading> sample() override { return zones; }
   std::vector<Error> take_problems() override { return std::exchange(problems, {}); }
 };
@@ -35,8 +36,9 @@ struct SamplerOf : ::testing::Test {
     busy(0);
     start();
   }
-  void start() {
+  void start(Method method = Method::rapl) {
     auto fake = std::make_unique<FakeSource>();
+    fake->kind = method;
     source = fake.get();
     SamplerOptions options{dir.path("proc"), dir.path("sys"), 1s, {.policy = IdlePolicy::none}};
     sampler.reset();
@@ -179,6 +181,27 @@ TEST_F(SamplerOf, ARestartCountsTheGapForTheSameProcess) {
   tick(441'000'000);
   EXPECT_EQ(record().energy_sum(EnergyDomain::package) - before, 200'000'000u);
   EXPECT_EQ(record().name.view(), "web");
+}
+
+TEST_F(SamplerOf, ARestartWithAnotherSourceSaysSoAndUsesNoCounterOfTheOther) {
+  thread(70, 70, "qemu-system-x86", 0);
+  sampler->set_vms({vm()});
+  tick(1'000'000);
+  tick(41'000'000);
+  start(Method::model);
+  const auto host = [&] { return *LedgerReader::open(dir.path("ledger"))->host(); };
+  for (const std::uint64_t raw : {0, 10'000'000, 20'000'000}) tick(raw);
+  EXPECT_EQ(host().method, Method::model);
+  EXPECT_EQ(record().method, Method::model);
+  EXPECT_EQ(host().zones[0].energy_uj, 60'000'000u);
+  EXPECT_TRUE(sampler->idle_memory().empty()) << "a model's idle power is no measured one";
+  start();
+  tick(60'000'000);
+  EXPECT_EQ(host().method, Method::rapl);
+  EXPECT_EQ(record().method, Method::rapl);
+  EXPECT_EQ(host().zones[0].energy_uj, 60'000'000u) << "60 J less 20 J are of two counters";
+  tick(70'000'000);
+  EXPECT_EQ(host().zones[0].energy_uj, 70'000'000u);
 }
 
 TEST_F(SamplerOf, ASuspendBringsNoSpike) {
