@@ -184,6 +184,7 @@ DaemonConfig read_config(const Options& options) {
   config.sampler.proc_root = options.text("proc-root");
   config.sampler.sysfs_root = options.text("sysfs-root");
   config.sampler.libvirt_pid_dir = config.libvirt_pid_dir;
+  config.sampler.awaited_dir = config.paths.run_dir + "/awaited";
   config.sampler.tick = seconds(options, "tick", 0.1, 60);
   config.sampler.account = account_options(options);
   config.vm_defaults = vm_defaults(options);

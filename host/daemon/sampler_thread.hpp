@@ -21,7 +21,7 @@ class SamplerThread {
   /// See Sampler; all thread-safe.
   void set_vms(std::vector<VmDescription> vms) { sampler_->set_vms(std::move(vms)); }
   void expect(VmDescription vm) { sampler_->expect(std::move(vm)); }
-  Result<void> take_over(HandOver state) { return sampler_->take_over(std::move(state)); }
+  Result<void> take_over(HandOver state) { return sampler_->take_over(std::move(state), clock_.now()); }
   /// Takes other account options over from the next tick on. Thread-safe.
   void set_account_options(const AccountOptions& options) { sampler_->set_account_options(options); }
   /// What is learned of idle power so far. Thread-safe.
@@ -31,6 +31,7 @@ class SamplerThread {
   void run();
   void tick();
 
+  SystemClock clock_;
   std::unique_ptr<Sampler> sampler_;
   UniqueFd timer_;
   UniqueFd stop_;

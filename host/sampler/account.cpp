@@ -62,7 +62,7 @@ bool Account::take_over(const HandOver& state) {
   const auto found = vms_.find(state.uuid);
   if (found == vms_.end()) return false;
   go_on_from(found->second, state);
-  return true;
+  return found->second.state == VmState::running;
 }
 
 void Account::stop(const Uuid& uuid, Nanoseconds now) {

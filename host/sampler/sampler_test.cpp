@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "host/sampler/sampler.hpp"
 
+#include <filesystem>
+
 #include "common/ledger/reader.hpp"
 #include "tests/support/temp_dir.hpp"
 
@@ -28,6 +30,7 @@ struct SamplerOf : ::testing::Test {
   std::vector<std::string> problems;
   std::unique_ptr<Sampler> sampler;
   const Uuid uuid = *Uuid::parse("aaaaaaaa-0000-4000-8000-000000000001");
+  AccountOptions account{.policy = IdlePolicy::none};
 
   void SetUp() override {
     for (const char* cpu : {"0", "1"})
@@ -40,7 +43,8 @@ struct SamplerOf : ::testing::Test {
     auto fake = std::make_unique<FakeSource>();
     fake->kind = method;
     source = fake.get();
-    SamplerOptions options{dir.path("proc"), dir.path("sys"), 1s, {.policy = IdlePolicy::none}};
+    SamplerOptions options{dir.path("proc"), dir.path("sys"), 1s, account};
+    options.awaited_dir = dir.path("awaited");
     sampler.reset();
     auto ledger = LedgerWriter::open({dir.path("ledger"), "", 60s, 1s});
     ASSERT_TRUE(ledger) << ledger.error().message;
@@ -104,7 +108,7 @@ TEST_F(SamplerOf, AVmBornWithinATickGetsItsFirstWork) {
 /// A VM that came from another host: its guest never sees less than it saw there.
 TEST_F(SamplerOf, AStateThatIsHandedOverWaitsForItsVm) {
   const HandOver state{uuid, {{0, EnergyDomain::package, 90'000'000}}};
-  ASSERT_TRUE(sampler->take_over(state));
+  ASSERT_TRUE(sampler->take_over(state, now));
   tick(1'000'000);
   now += 300s;
   since_boot += 300s;
@@ -122,8 +126,44 @@ TEST_F(SamplerOf, AStateThatIsHandedOverWaitsForItsVm) {
   EXPECT_EQ(record().published_sum(EnergyDomain::package), 90'000'000u + energy);
 }
 
+/// The daemon is killed after it took the state: before its VM came, and after that before a tick.
+TEST_F(SamplerOf, AStateThatIsHandedOverWaitsOverARestart) {
+  ASSERT_TRUE(sampler->take_over({uuid, {{0, EnergyDomain::package, 90'000'000}}}, now));
+  tick(1'000'000);
+  start();
+  thread(70, 70, "qemu-system-x86", 0);
+  sampler->set_vms({vm()});
+  sampler->attend(now, since_boot);
+  start();
+  sampler->set_vms({vm()});
+  tick(2'000'000);
+  EXPECT_EQ(record().published_sum(EnergyDomain::package), 90'000'000u);
+  EXPECT_TRUE(std::filesystem::is_empty(dir.path("awaited"))) << "the ledger has it";
+  EXPECT_TRUE(problems.empty());
+}
+
+/// A VM went from here to another host and comes back: its old record may be gone by then.
+TEST_F(SamplerOf, AStateOfAVmThatStoppedHereWaitsForItsReturn) {
+  account.keep_stopped = 1s;
+  start();
+  thread(70, 70, "qemu-system-x86", 0);
+  sampler->set_vms({vm()});
+  tick(1'000'000);
+  dir.remove("proc/70");
+  sampler->set_vms({});
+  tick(2'000'000);
+  ASSERT_EQ(record().state, VmState::stopped);
+  ASSERT_TRUE(sampler->take_over({uuid, {{0, EnergyDomain::package, 90'000'000}}}, now));
+  for (const std::uint64_t raw : {3'000'000, 4'000'000, 5'000'000}) tick(raw);
+  ASSERT_FALSE(LedgerReader::open(dir.path("ledger"))->find(uuid));
+  thread(70, 70, "qemu-system-x86", 0);
+  sampler->set_vms({vm()});
+  tick(6'000'000);
+  EXPECT_EQ(record().published_sum(EnergyDomain::package), 90'000'000u);
+}
+
 TEST_F(SamplerOf, AStateWhoseVmDoesNotComeIsForgotten) {
-  ASSERT_TRUE(sampler->take_over({uuid, {{0, EnergyDomain::package, 90'000'000}}}));
+  ASSERT_TRUE(sampler->take_over({uuid, {{0, EnergyDomain::package, 90'000'000}}}, now));
   tick(1'000'000);
   now += 601s;
   since_boot += 601s;
