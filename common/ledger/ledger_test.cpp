@@ -1,9 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
 #include <fstream>
 
+#include "common/base/unique_fd.hpp"
 #include "common/ledger/layout.hpp"
 #include "common/ledger/reader.hpp"
 #include "common/ledger/writer.hpp"
+#include "tests/support/mount_sandbox.hpp"
 #include "tests/support/temp_dir.hpp"
 
 namespace vpowercap {
@@ -137,6 +144,52 @@ TEST_F(Ledger, AnotherVersionIsRefused) {
   file.put(99);
   file.close();
   EXPECT_NE(LedgerReader::open(options.path).error().message.find("version 99"), std::string::npos);
+}
+
+/// Else a page that cannot be had is a SIGBUS, in the daemon and in every reader.
+TEST(LedgerOnAFullDisk, IsRefusedByNameAndLeavesNothingBehind) {
+  if (const auto reason = testing::enter_mount_sandbox(); !reason.empty()) GTEST_SKIP() << reason;
+  const testing::MountedTempDir dir("mode=0755,size=1m");
+  const auto path = dir.path() + "/ledger";
+  const auto writer = LedgerWriter::open({.path = path, .group = ""});
+  ASSERT_FALSE(writer);
+  EXPECT_EQ(writer.error().code, ENOSPC);
+  EXPECT_NE(writer.error().message.find(path), std::string::npos) << writer.error().message;
+  EXPECT_FALSE(std::filesystem::exists(path));
+  EXPECT_FALSE(std::filesystem::exists(path + ".new"));
+}
+
+TEST(LedgerOnAFullDisk, IsNotGoneOnWithWhenItHasHoles) {
+  if (const auto reason = testing::enter_mount_sandbox(); !reason.empty()) GTEST_SKIP() << reason;
+  const testing::MountedTempDir dir("mode=0755,size=64m");
+  const LedgerOptions options{.path = dir.path() + "/ledger", .group = ""};
+  {
+    auto writer = LedgerWriter::open(options);
+    ASSERT_TRUE(writer->store_vm(record_of(first, 41)));
+  }
+  const auto filler = dir.path() + "/filler";
+  {
+    const UniqueFd ledger(::open(options.path.c_str(), O_RDWR | O_CLOEXEC));
+    struct stat status{};
+    ASSERT_EQ(::fstat(ledger.get(), &status), 0);
+    EXPECT_GE(static_cast<std::uint64_t>(status.st_blocks) * 512, sizeof(LedgerLayout));
+    const auto from = static_cast<off_t>(offsetof(LedgerLayout, vms) + 8 * sizeof(Slot<VmRecord>));
+    ASSERT_EQ(::fallocate(ledger.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, from,
+                          status.st_size - from),
+              0);
+    const UniqueFd rest(::open(filler.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+    const std::string block(1 << 16, 'x');
+    while (::write(rest.get(), block.data(), block.size()) > 0) {
+    }
+  }
+  const auto refused = LedgerWriter::open(options);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ENOSPC);
+  EXPECT_NE(refused.error().message.find(options.path), std::string::npos);
+  ASSERT_EQ(::unlink(filler.c_str()), 0);
+  const auto writer = LedgerWriter::open(options);
+  ASSERT_TRUE(writer) << writer.error().message;
+  EXPECT_EQ(writer->vms().at(0).energy_sum(EnergyDomain::package), 41u);
 }
 
 TEST_F(Ledger, ADamagedOneIsRefusedWithItsNameAndReadersSeeNoneOfIt) {
