@@ -36,7 +36,8 @@ const ProgramSpec spec{
          "Where learned idle power is kept, in idle.json. Empty: nowhere."},
         {"tick", "SECONDS", "1", "Sampling period, 0.1 to 60."},
         {"stale-after", "SECONDS", "60",
-         "Guests' reads fail when the daemon has been silent for this long, 2 to 86400."},
+         "Guests' reads fail when the daemon has been silent for this long, 2 to 86400, at least three "
+         "times tick."},
         {"keep-stopped", "SECONDS", "600",
          "A stopped VM's last values can be read for this long, 1 to 86400; shorter when there are "
          "more "
@@ -186,6 +187,10 @@ DaemonConfig read_config(const Options& options) {
   config.sampler.libvirt_pid_dir = config.libvirt_pid_dir;
   config.sampler.awaited_dir = config.paths.run_dir + "/awaited";
   config.sampler.tick = seconds(options, "tick", 0.1, 60);
+  if (config.stale_after < 3 * config.sampler.tick)
+    throw UsageError{"stale-after: " + options.text("stale-after") +
+                     " s is less than three times tick, which is " + options.text("tick") +
+                     " s: guests' reads would fail when a tick is late"};
   config.sampler.account = account_options(options);
   config.vm_defaults = vm_defaults(options);
   return config;

@@ -66,6 +66,9 @@ class Sampler {
   /// booked at the next tick. Times as for tick(); called by the same thread.
   void attend(Nanoseconds now, Nanoseconds since_boot);
 
+  /// Tells readers that the thread that calls tick() is well, where the next one is far off.
+  void beat(Nanoseconds now) { ledger_.beat(now); }
+
   /// Counters of what was booked last, for questions of the command line. Only between ticks.
   [[nodiscard]] const Account& account() const { return account_; }
 

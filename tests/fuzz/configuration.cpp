@@ -15,6 +15,7 @@ bool within(Nanoseconds time, double low, double high) {
 
 void check(const DaemonConfig& config) {
   law(within(config.stale_after, 2, 86400), "stale-after is 2 s to a day");
+  law(config.stale_after >= 3 * config.sampler.tick, "stale-after is three ticks at least");
   law(within(config.sampler.tick, 0.1, 60), "a tick is 0.1 to 60 s");
   const auto& vms = config.vm_defaults;
   law(vms.grid_ns >= 1'000'000'000 && vms.grid_ns <= 3600'000'000'000, "1 s to 1 h of grid");
