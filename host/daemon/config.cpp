@@ -124,6 +124,8 @@ VmSettings vm_defaults(const Options& options) {
   settings.quantum_uj = options.number("quantum-uj", 1, 1'000'000'000);
   settings.max_energy_range_uj =
       options.number("max-energy-range-uj", 1'000'000, 9'007'199'254'740'991);
+  if (settings.quantum_uj >= settings.max_energy_range_uj)
+    throw UsageError{"quantum-uj: is not below max-energy-range-uj: counters would stay at 0"};
   settings.energy_mode = energy_mode(options);
   const auto view = parse_topology_view(options.text("topology"));
   if (!view) refuse(options, "topology", "guest, single, host");

@@ -27,5 +27,11 @@ TEST(Config, ReadersWaitForThreeTicksAtLeast) {
   }
 }
 
+TEST(Config, AQuantumIsNoMoreThanACounterHolds) {
+  EXPECT_EQ(refusal({"--quantum-uj", "999999", "--max-energy-range-uj", "1000000"}), "");
+  EXPECT_NE(refusal({"--quantum-uj", "1000000", "--max-energy-range-uj", "1000000"}).find("quantum-uj: "),
+            std::string::npos);
+}
+
 }  // namespace
 }  // namespace vpowercap
