@@ -135,15 +135,53 @@ TEST_F(Ledger, OtherFilesAreRefusedWithTheirName) {
   EXPECT_EQ(LedgerWriter::open(options).error().code, EPROTO);
 }
 
-TEST_F(Ledger, AnotherVersionIsRefused) {
-  {
-    ASSERT_TRUE(LedgerWriter::open(options));
+/// What began a ledger of versions 1 and 2, which had no checksums.
+struct OldHeader {
+  std::uint64_t magic = ledger_magic;
+  std::uint32_t version = 0;
+  std::uint32_t vm_slots = 512;
+  std::uint64_t host_slot_size = 2 * 7168 + 16;
+  std::uint64_t vm_slot_size = 2 * 9216 + 16;
+  std::uint8_t boot_id[16] = {};
+  std::uint64_t heartbeat_ns = 5, stale_after_ns = 60'000'000'000, tick_ns = 1'000'000'000;
+};
+
+struct LedgerOfAnotherLayout : Ledger {
+  void write(const void* header, std::size_t size, std::size_t file_size) const {
+    std::string bytes(static_cast<const char*>(header), size);
+    bytes.resize(file_size);
+    dir.write("ledger", bytes);
   }
-  std::fstream file(options.path, std::ios::in | std::ios::out | std::ios::binary);
-  file.seekp(8);
-  file.put(99);
-  file.close();
-  EXPECT_NE(LedgerReader::open(options.path).error().message.find("version 99"), std::string::npos);
+  void expect_refused(std::uint32_t version) const {
+    const auto before = std::filesystem::file_size(options.path);
+    const auto is = options.path + " has layout version " + std::to_string(version);
+    const auto writer = LedgerWriter::open(options);
+    ASSERT_FALSE(writer);
+    EXPECT_EQ(writer.error().code, EPROTO);
+    EXPECT_EQ(writer.error().message,
+              is + ", this program uses version 3: stop vpowercapd, remove the file, start it again; "
+                   "counters then begin anew");
+    const auto reader = LedgerReader::open(options.path);
+    ASSERT_FALSE(reader);
+    EXPECT_EQ(reader.error().message, is + ", this program uses version 3: use programs of one release");
+    EXPECT_EQ(std::filesystem::file_size(options.path), before);
+  }
+};
+
+TEST_F(LedgerOfAnotherLayout, AnEarlierOneIsRefusedWithWhatToDo) {
+  for (const std::uint32_t version : {1u, 2u}) {
+    OldHeader header;
+    header.version = version;
+    write(&header, sizeof header, 4096 + header.host_slot_size + 512 * header.vm_slot_size);
+    expect_refused(version);
+  }
+}
+
+TEST_F(LedgerOfAnotherLayout, ALaterOneIsRefusedThoughItsHeaderIsWhole) {
+  LedgerHeader header{.magic = ledger_magic, .version = 4, .vm_slots = 1024};
+  header.check = header_checksum(header);
+  write(&header, sizeof header, 2 * sizeof(LedgerLayout));
+  expect_refused(4);
 }
 
 /// Else a page that cannot be had is a SIGBUS, in the daemon and in every reader.

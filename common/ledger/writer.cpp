@@ -101,7 +101,8 @@ Result<LedgerMapping> map_existing(const std::string& path, const Uuid& boot) {
   auto fd = open_at(AT_FDCWD, path, O_RDWR | O_NOFOLLOW);
   if (!fd && fd.error().code == ENOENT) return LedgerMapping();
   if (!fd) return tl::unexpected(fd.error());
-  if (auto usable = check_ledger(fd->get(), path); !usable) return tl::unexpected(usable.error());
+  if (auto usable = check_ledger(fd->get(), path, LedgerUse::write); !usable)
+    return tl::unexpected(usable.error());
   auto memory = LedgerMapping::map(fd->get(), true);
   if (!memory) return tl::unexpected(memory.error());
   if (std::memcmp(memory->get()->header.boot_id, boot.bytes.data(), boot.bytes.size()) != 0)

@@ -8,6 +8,7 @@ import json
 import os
 import pathlib
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
@@ -326,6 +327,22 @@ class Daemon(unittest.TestCase):
         refused = subprocess.run(self.host.arguments(), capture_output=True, text=True, timeout=20, check=False)
         self.assertEqual(1, refused.returncode)
         self.assertIn("is not a ledger", refused.stderr)
+
+    def test_a_ledger_of_another_release_is_refused_until_it_is_removed(self):
+        self.host.run_dir.mkdir()
+        ledger = self.host.run_dir / "ledger"
+        # The header of version 2: magic, version, slots, sizes, boot, heartbeat, stale-after, tick.
+        header = b"VPCLEDGR" + struct.pack("<IIQQ16sQQQ", 2, 512, 14352, 18448, b"", 5, 60 * 10**9, 10**9)
+        ledger.write_bytes(header.ljust(4096 + 14352 + 512 * 18448, b"\0"))
+        refused = subprocess.run(self.host.arguments(), capture_output=True, text=True, timeout=20, check=False)
+        self.assertEqual(1, refused.returncode)
+        lines = [line for line in refused.stderr.splitlines() if str(ledger) in line]
+        self.assertEqual(1, len(lines), refused.stderr)
+        self.assertIn("layout version 2", lines[0])
+        self.assertIn("remove the file", lines[0])
+        self.assertIn("use programs of one release", self.host.list().stderr)
+        ledger.unlink()
+        self.host.start()
 
     def test_sigterm_leaves_cleanly(self):
         self.host.start()
