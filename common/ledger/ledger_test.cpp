@@ -125,6 +125,37 @@ TEST_F(Ledger, StaleMeansTheWriterWasSilentTooLong) {
   EXPECT_TRUE(reader->is_stale(std::chrono::seconds(161)));
 }
 
+TEST_F(Ledger, AHeartbeatOfTheFutureIsOfAnotherBoot) {
+  auto writer = LedgerWriter::open(options);
+  const auto reader = LedgerReader::open(options.path);
+  writer->beat(std::chrono::seconds(100));
+  EXPECT_FALSE(reader->is_stale(std::chrono::seconds(90))) << "the reader was off the CPU";
+  EXPECT_TRUE(reader->is_stale(std::chrono::seconds(89)));
+}
+
+TEST_F(Ledger, AnIntactOneOfAnotherBootIsNotGoneOnWith) {
+  {
+    auto writer = LedgerWriter::open(options);
+    ASSERT_TRUE(writer->store_vm(record_of(first, 41)));
+  }
+  std::fstream file(options.path, std::ios::in | std::ios::out | std::ios::binary);
+  LedgerHeader header{};
+  file.read(reinterpret_cast<char*>(&header), sizeof header);
+  header.boot_id[0] ^= 1;
+  header.check = header_checksum(header);
+  file.seekp(0);
+  file.write(reinterpret_cast<const char*>(&header), sizeof header);
+  file.close();
+  const auto reader = LedgerReader::open(options.path);
+  ASSERT_TRUE(reader) << reader.error().message;
+  const auto writer = LedgerWriter::open(options);
+  ASSERT_TRUE(writer) << writer.error().message;
+  EXPECT_FALSE(writer->took_over());
+  EXPECT_TRUE(writer->vms().empty());
+  EXPECT_FALSE(reader->is_current());
+  EXPECT_TRUE(reader->find(first)) << "whoever has it mapped is not disturbed";
+}
+
 TEST_F(Ledger, OtherFilesAreRefusedWithTheirName) {
   EXPECT_EQ(LedgerReader::open(options.path).error().code, ENOENT);
   dir.write("ledger", "not a ledger");
