@@ -183,6 +183,34 @@ TEST_F(SamplerOf, AVmThatRanBeforeUsIsChargedFromNowOn) {
   EXPECT_EQ(record().energy_sum(EnergyDomain::package), 0u);
 }
 
+/// It started while no daemon ran, and is listed after the next one's first tick.
+TEST_F(SamplerOf, AVmThatIsFoundLateHasAGap) {
+  tick(1'000'000);
+  start();
+  now += 100s;
+  since_boot += 100s;
+  tick(2'000'000);
+  thread(70, 70, "qemu-system-x86", 7'000'000'000, 105'000);
+  sampler->set_vms({{.uuid = uuid, .name = "web", .pid = 70, .pid_start_ticks = 105'000}});
+  tick(3'000'000);
+  EXPECT_EQ(record().work_ns, 0u);
+  EXPECT_EQ(record().gaps, 1u);
+  tick(4'000'000);
+  EXPECT_EQ(record().gaps, 1u);
+}
+
+TEST_F(SamplerOf, AVmThatIsFoundLateAndEndsAtOnceHasAGapToo) {
+  tick(1'000'000);
+  thread(70, 70, "qemu-system-x86", 7'000'000'000);
+  sampler->set_vms({vm()});
+  sampler->attend(now + 500ms, since_boot + 500ms);
+  dir.remove("proc/70/task");
+  thread(70, 70, "qemu-system-x86", 7'000'000'000, 2);
+  tick(2'000'000);
+  EXPECT_EQ(record().state, VmState::stopped);
+  EXPECT_EQ(record().gaps, 1u);
+}
+
 TEST_F(SamplerOf, AGoneProcessIsStoppedAndKeepsItsValue) {
   thread(70, 70, "qemu-system-x86", 0);
   sampler->set_vms({vm()});
