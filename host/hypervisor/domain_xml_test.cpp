@@ -185,6 +185,11 @@ TEST(DomainXml, ErrorsNameElementAndAttribute) {
             std::string::npos);
 }
 
+TEST(DomainXml, AVmHasAtMost65535Vcpus) {
+  EXPECT_EQ(parse_domain_xml(domain("<vcpu>65535</vcpu>"), {})->topology.vcpus, 65535u);
+  EXPECT_NE(error_of(domain("<vcpu>65536</vcpu>")).find("from 1 to 65535"), std::string::npos);
+}
+
 TEST(DomainXml, AQuantumIsNoMoreThanACounterHolds) {
   const auto xml = with_metadata("<p:vm xmlns:p='urn:vpowercap:domain:1' quantum-uj='1000000000'/>");
   EXPECT_EQ(parse_domain_xml(xml, {})->settings.quantum_uj, 1'000'000'000u);

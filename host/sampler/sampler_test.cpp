@@ -302,6 +302,62 @@ TEST_F(SamplerOf, AnExpectedVmHasATreeBeforeItRuns) {
   EXPECT_GT(record().published_sum(EnergyDomain::package), 0u);
 }
 
+TEST_F(SamplerOf, TheHints513AndAfterOfOneMomentAreLeftToTheList) {
+  const auto number = [](std::uint32_t i) {
+    Uuid id;
+    id.bytes[0] = static_cast<std::uint8_t>(i);
+    id.bytes[1] = static_cast<std::uint8_t>(i >> 8);
+    return id;
+  };
+  for (std::uint32_t i = 0; i <= max_vms; ++i)
+    sampler->expect({.uuid = number(i), .name = "web", .state = VmState::starting});
+  sampler->attend(now, since_boot);
+  EXPECT_EQ(sampler->account().vms().size(), 512u);
+  EXPECT_FALSE(sampler->account().vms().contains(number(max_vms)));
+  sampler->expect({.uuid = number(max_vms), .name = "web", .state = VmState::starting});
+  sampler->attend(now, since_boot);
+  EXPECT_TRUE(sampler->account().vms().contains(number(max_vms)));
+}
+
+TEST_F(SamplerOf, AVmsNameIsCutAt255Bytes) {
+  auto named = vm();
+  named.name = std::string(255, 'n') + "more";
+  thread(70, 70, "qemu-system-x86", 0);
+  sampler->set_vms({named});
+  tick(1'000'000);
+  EXPECT_EQ(record().name.view(), std::string(255, 'n'));
+}
+
+/// There is no room to note how busy it was: what comes over a restart goes by the VMs' work alone.
+TEST_F(SamplerOf, APackageNumber64OrMoreIsCountedAndDividedOverARestartToo) {
+  for (const char* cpu : {"0", "1"})
+    dir.write(std::string("sys/devices/system/cpu/cpu") + cpu + "/topology/physical_package_id",
+              "64\n");
+  start();
+  const auto tick_64 = [&](std::uint64_t raw_uj) {
+    now += 1s;
+    since_boot += 1s;
+    source->zones = {
+        {"intel-rapl:0", "package-64", EnergyDomain::package, 64, 262143328850, raw_uj, now}};
+    sampler->tick(now, since_boot);
+  };
+  thread(70, 70, "qemu-system-x86", 0);
+  sampler->set_vms({vm()});
+  tick_64(1'000'000);
+  thread(70, 70, "qemu-system-x86", 1'000'000'000);
+  busy(100);
+  tick_64(41'000'000);
+  EXPECT_EQ(record().energy_sum(EnergyDomain::package), 20'000'000u);
+  start();
+  thread(70, 70, "qemu-system-x86", 1'500'000'000);
+  busy(200);
+  tick_64(81'000'000);
+  const auto host = LedgerReader::open(dir.path("ledger"))->host();
+  EXPECT_EQ(host->zones[0].energy_uj, 80'000'000u);
+  EXPECT_EQ(host->zones[0].remainder_uj, 20'000'000u);
+  EXPECT_EQ(record().energy_sum(EnergyDomain::package), 60'000'000u);
+}
+
 TEST_F(SamplerOf, AListedVmWithoutAProcessYetIsStarting) {
   sampler->set_vms({{.uuid = uuid, .name = "web", .state = VmState::starting}});
   tick(1'000'000);
