@@ -18,6 +18,7 @@ namespace {
 
 const Uuid first = *Uuid::parse("11111111-1111-4111-8111-111111111111");
 const Uuid second = *Uuid::parse("22222222-2222-4222-8222-222222222222");
+const Uuid third = *Uuid::parse("33333333-3333-4333-8333-333333333333");
 
 VmRecord record_of(const Uuid& uuid, std::uint64_t energy) {
   VmRecord record;
@@ -68,11 +69,14 @@ TEST_F(Ledger, AWriterThatTakesOverForgetsTheChangeOfADeadOne) {
     writer->begin_change();
     ASSERT_TRUE(writer->store_vm(record_of(first, 99)));
     ASSERT_TRUE(writer->store_vm(record_of(second, 6)));
+    writer->store_host({.tick = 99});
   }
   auto writer = LedgerWriter::open(options);
   ASSERT_EQ(writer->vms().size(), 1u);
-  writer->store_host({});
+  ASSERT_TRUE(writer->store_vm(record_of(third, 7)));  // a change that touches none of them
   const auto reader = LedgerReader::open(options.path);
+  EXPECT_EQ(reader->host()->tick, 0u);
+  writer->drop_vm(third);
   EXPECT_EQ(reader->uuids(), std::vector<Uuid>{first});
   EXPECT_EQ(reader->find(first)->energy_sum(EnergyDomain::package), 5u);
 }

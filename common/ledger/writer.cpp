@@ -63,6 +63,7 @@ Result<void> mend(LedgerLayout& layout, const std::string& path) {
     return damaged_ledger(path, "the number of its last change");
   if (layout.host.health(committed) != SlotHealth::whole)
     return damaged_ledger(path, "the host's record");
+  layout.host.forget_staged(committed);
   for (std::size_t i = 0; i < max_vms; ++i) {
     auto& slot = layout.vms[i];
     const auto health = slot.health(committed);
