@@ -37,7 +37,7 @@ tl::unexpected<Error> damaged_ledger(const std::string& path, const std::string&
 enum class LedgerUse { read, write };
 
 /// Whether the open ledger `fd` (named `path` in messages) is one this program can use.
-/// Errors: EPROTO with the reason and what to do, which is another thing for a reader than for the writer.
+/// Errors: EPROTO with the reason and what to do, which is not the same for a reader and the writer.
 Result<void> check_ledger(int fd, const std::string& path, LedgerUse use);
 
 }  // namespace vpowercap

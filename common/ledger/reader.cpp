@@ -31,7 +31,8 @@ Result<LedgerReader> LedgerReader::open(const std::string& path) {
     if (error.code == EACCES) error.message += " (members of the group vpowercap can read it)";
     return tl::unexpected(error);
   }
-  if (auto usable = check_ledger(fd->get(), path, LedgerUse::read); !usable) return tl::unexpected(usable.error());
+  if (auto usable = check_ledger(fd->get(), path, LedgerUse::read); !usable)
+    return tl::unexpected(usable.error());
   auto memory = LedgerMapping::map(fd->get(), false);
   if (!memory) return tl::unexpected(memory.error());
   return LedgerReader(std::make_unique<Mapping>(Mapping{path, std::move(*fd), std::move(*memory)}));

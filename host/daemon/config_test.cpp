@@ -29,8 +29,8 @@ TEST(Config, ReadersWaitForThreeTicksAtLeast) {
 
 TEST(Config, AQuantumIsNoMoreThanACounterHolds) {
   EXPECT_EQ(refusal({"--quantum-uj", "999999", "--max-energy-range-uj", "1000000"}), "");
-  EXPECT_NE(refusal({"--quantum-uj", "1000000", "--max-energy-range-uj", "1000000"}).find("quantum-uj: "),
-            std::string::npos);
+  const auto said = refusal({"--quantum-uj", "1000000", "--max-energy-range-uj", "1000000"});
+  EXPECT_NE(said.find("quantum-uj: "), std::string::npos) << said;
 }
 
 }  // namespace

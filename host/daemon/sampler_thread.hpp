@@ -9,8 +9,8 @@
 
 namespace vpowercap {
 
-/// Ticks a Sampler at whole multiples of its period until destroyed. Between ticks too it tells systemd's
-/// watchdog and the ledger's readers that it is well; in a tick that hangs it tells nobody.
+/// Ticks a Sampler at whole multiples of its period until destroyed. Between ticks too it tells
+/// systemd's watchdog and the ledger's readers that it is well; in a tick that hangs it tells nobody.
 class SamplerThread {
  public:
   /// Well below WatchdogSec of the unit and the least stale-after of a tick that is as long.
