@@ -45,7 +45,7 @@ tl::unexpected<Error> damaged_ledger(const std::string& path, const std::string&
                           "anew");
 }
 
-Result<void> check_ledger(int fd, const std::string& path) {
+Result<void> check_ledger(int fd, const std::string& path, LedgerUse use) {
   LedgerHeader header{};
   const ssize_t got = ::pread(fd, &header, sizeof header, 0);
   if (got < 0) return fail_errno(errno, "cannot read " + path);
@@ -53,8 +53,11 @@ Result<void> check_ledger(int fd, const std::string& path) {
     return fail(EPROTO, path + " is not a ledger: stop vpowercapd, remove the file, start it again");
   if (header.version != ledger_version)
     return fail(EPROTO, path + " has layout version " + std::to_string(header.version) +
-                            ", this program reads version " + std::to_string(ledger_version) +
-                            ": use programs of one release");
+                            ", this program uses version " + std::to_string(ledger_version) +
+                            (use == LedgerUse::read
+                                 ? ": use programs of one release"
+                                 : ": stop vpowercapd, remove the file, start it again; counters then "
+                                   "begin anew"));
   if (header.check != header_checksum(header)) return damaged_ledger(path, "its header");
   struct stat status{};
   if (::fstat(fd, &status) != 0) return fail_errno(errno, "cannot stat " + path);

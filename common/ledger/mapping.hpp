@@ -34,8 +34,10 @@ Result<Uuid> boot_id();
 /// EPROTO: bytes at a place in the ledger `path` are not what a writer put there. Says what to do.
 tl::unexpected<Error> damaged_ledger(const std::string& path, const std::string& where);
 
+enum class LedgerUse { read, write };
+
 /// Whether the open ledger `fd` (named `path` in messages) is one this program can use.
-/// Errors: EPROTO with the reason and what to do.
-Result<void> check_ledger(int fd, const std::string& path);
+/// Errors: EPROTO with the reason and what to do, which is not the same for a reader and the writer.
+Result<void> check_ledger(int fd, const std::string& path, LedgerUse use);
 
 }  // namespace vpowercap

@@ -31,13 +31,17 @@ Result<LedgerReader> LedgerReader::open(const std::string& path) {
     if (error.code == EACCES) error.message += " (members of the group vpowercap can read it)";
     return tl::unexpected(error);
   }
-  if (auto usable = check_ledger(fd->get(), path); !usable) return tl::unexpected(usable.error());
+  if (auto usable = check_ledger(fd->get(), path, LedgerUse::read); !usable)
+    return tl::unexpected(usable.error());
   auto memory = LedgerMapping::map(fd->get(), false);
   if (!memory) return tl::unexpected(memory.error());
   return LedgerReader(std::make_unique<Mapping>(Mapping{path, std::move(*fd), std::move(*memory)}));
 }
 
 namespace {
+
+/// A reader may be off the CPU for as long between its look at the clock and that at the heartbeat.
+constexpr Nanoseconds longest_stop = std::chrono::seconds(10);
 
 Nanoseconds load(const std::uint64_t& field) {
   return Nanoseconds(static_cast<std::int64_t>(load_word(field)));
@@ -48,7 +52,10 @@ Nanoseconds load(const std::uint64_t& field) {
 Nanoseconds LedgerReader::heartbeat() const { return load(layout().header.heartbeat_ns); }
 Nanoseconds LedgerReader::stale_after() const { return load(layout().header.stale_after_ns); }
 Nanoseconds LedgerReader::tick() const { return load(layout().header.tick_ns); }
-bool LedgerReader::is_stale(Nanoseconds now) const { return now - heartbeat() > stale_after(); }
+bool LedgerReader::is_stale(Nanoseconds now) const {
+  const auto age = now - heartbeat();
+  return age > stale_after() || age < -longest_stop;
+}
 
 std::optional<HostRecord> LedgerReader::host() const {
   return layout().host.load(layout().header.committed);

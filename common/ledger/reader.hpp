@@ -31,7 +31,8 @@ class LedgerReader {
   [[nodiscard]] Nanoseconds heartbeat() const;
   /// Age of the heartbeat after which values must no longer be shown as current.
   [[nodiscard]] Nanoseconds stale_after() const;
-  /// True when the writer has been silent for longer than stale_after() at `now` (CLOCK_MONOTONIC).
+  /// True when the writer has been silent for longer than stale_after() at `now` (CLOCK_MONOTONIC), or
+  /// its last sign of life is of the future: of another boot.
   [[nodiscard]] bool is_stale(Nanoseconds now) const;
   /// Sampling period.
   [[nodiscard]] Nanoseconds tick() const;

@@ -63,6 +63,7 @@ Result<void> mend(LedgerLayout& layout, const std::string& path) {
     return damaged_ledger(path, "the number of its last change");
   if (layout.host.health(committed) != SlotHealth::whole)
     return damaged_ledger(path, "the host's record");
+  layout.host.forget_staged(committed);
   for (std::size_t i = 0; i < max_vms; ++i) {
     auto& slot = layout.vms[i];
     const auto health = slot.health(committed);
@@ -86,16 +87,28 @@ Result<UniqueFd> lock_beside(const std::string& path) {
   return lock;
 }
 
+/// The room for all of it is taken now: a page that could not be had later would be a SIGBUS, here and
+/// in every reader.
+Result<void> allocate(int fd, const std::string& path) {
+  fail_point();
+  const int code = ::posix_fallocate(fd, 0, sizeof(LedgerLayout));
+  if (code == 0) return {};
+  return fail_errno(code, "cannot make room for the ledger " + path + " (" +
+                              std::to_string(sizeof(LedgerLayout)) + " bytes)");
+}
+
 /// Maps the ledger at `path` when it is of this boot; an empty mapping when a new one is needed.
 Result<LedgerMapping> map_existing(const std::string& path, const Uuid& boot) {
   auto fd = open_at(AT_FDCWD, path, O_RDWR | O_NOFOLLOW);
   if (!fd && fd.error().code == ENOENT) return LedgerMapping();
   if (!fd) return tl::unexpected(fd.error());
-  if (auto usable = check_ledger(fd->get(), path); !usable) return tl::unexpected(usable.error());
+  if (auto usable = check_ledger(fd->get(), path, LedgerUse::write); !usable)
+    return tl::unexpected(usable.error());
   auto memory = LedgerMapping::map(fd->get(), true);
   if (!memory) return tl::unexpected(memory.error());
   if (std::memcmp(memory->get()->header.boot_id, boot.bytes.data(), boot.bytes.size()) != 0)
     return LedgerMapping();
+  if (auto whole = allocate(fd->get(), path); !whole) return tl::unexpected(whole.error());
   if (auto mended = mend(*memory->get(), path); !mended) return tl::unexpected(mended.error());
   return memory;
 }
@@ -112,20 +125,28 @@ Result<LedgerMapping> map_new(const LedgerOptions& options, const Uuid& boot) {
   if (const group* owner = options.group.empty() ? nullptr : ::getgrnam(options.group.c_str()))
     if (::fchown(fd.get(), static_cast<uid_t>(-1), owner->gr_gid) != 0)
       return fail_errno(errno, "cannot give " + temporary + " to group " + options.group);
-  if (::fchmod(fd.get(), 0640) != 0) return fail_errno(errno, "cannot set the mode of " + temporary);
   fail_point();
-  if (::ftruncate(fd.get(), sizeof(LedgerLayout)) != 0)
-    return fail_errno(errno, "cannot size " + temporary);
+  if (::fchmod(fd.get(), 0640) != 0) return fail_errno(errno, "cannot set the mode of " + temporary);
+  if (auto whole = allocate(fd.get(), options.path); !whole) {
+    ::unlink(temporary.c_str());
+    return tl::unexpected(whole.error());
+  }
   auto memory = LedgerMapping::map(fd.get(), true);
   if (!memory) return memory;
   auto& header = memory->get()->header;
   fail_point();
   header.magic = ledger_magic;
+  fail_point();
   header.version = ledger_version;
+  fail_point();
   header.vm_slots = max_vms;
+  fail_point();
   header.host_slot_size = sizeof(Slot<HostRecord>);
+  fail_point();
   header.vm_slot_size = sizeof(Slot<VmRecord>);
+  fail_point();
   std::memcpy(header.boot_id, boot.bytes.data(), boot.bytes.size());
+  fail_point();
   header.check = header_checksum(header);
   memory->get()->host.stage(HostRecord{}, header.committed);
   commit(header);

@@ -28,7 +28,7 @@ struct LedgerOptions {
 class LedgerWriter {
  public:
   /// Errors: EBUSY (another writer lives), EPROTO (a ledger of another version, or a damaged one: the
-  /// message says what to do), those of the file system.
+  /// message says what to do), ENOSPC (no room for all of it), others of the file system.
   static Result<LedgerWriter> open(const LedgerOptions& options);
 
   LedgerWriter(LedgerWriter&&) noexcept;

@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/wait.h>
 
 #include <filesystem>
@@ -62,6 +63,14 @@ TEST_F(Share, IsReadOnlyWhereGuestsLookAndWritableBesides) {
   EXPECT_TRUE(fs::is_directory(below(paths_.share(), "/intel-rapl")));
   EXPECT_TRUE(fs::is_empty(below(paths_.share(), "/intel-rapl")));
   EXPECT_EQ(paths_.source(vm), below(paths_.share()));
+}
+
+TEST_F(Share, TakesNoMoreThan16MiBOfMemory) {
+  prepare();
+  struct statvfs status{};
+  ASSERT_EQ(::statvfs(paths_.share_rw().c_str(), &status), 0);
+  EXPECT_EQ(status.f_blocks * status.f_frsize, 16u << 20);
+  EXPECT_EQ(status.f_files, 140'000u);
 }
 
 TEST_F(Share, AllowsNoProgramsDevicesOrSetuid) {

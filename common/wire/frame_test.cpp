@@ -27,6 +27,22 @@ TEST(Frame, RefusesWhatCannotBeCarried) {
   EXPECT_EQ(encode({"hook", {{"a", std::string(max_frame_size, 'x')}}}).error().code, EMSGSIZE);
 }
 
+TEST(Frame, Carries32FieldsAndNamesOf32BytesAndNoMore) {
+  Frame frame{std::string(32, 'k'), {}};
+  for (int i = 10; i < 42; ++i) frame.fields[std::string(30, 'f') + std::to_string(i)] = "value";
+  const auto bytes = encode(frame);
+  ASSERT_TRUE(bytes) << bytes.error().message;
+  EXPECT_EQ(decode(*bytes), frame);
+  EXPECT_EQ(decode(*bytes + "g\0x\0"s).error().code, EPROTO) << "the 33rd";
+  auto more = frame;
+  more.fields["g"] = "value";
+  EXPECT_EQ(encode(more).error().code, EINVAL);
+  EXPECT_EQ(encode({std::string(33, 'k'), {}}).error().code, EINVAL);
+  EXPECT_EQ(encode({"hook", {{std::string(33, 'f'), "value"}}}).error().code, EINVAL);
+  const auto long_name = "VPC1\0hook\0"s + std::string(33, 'f') + "\0x\0"s;
+  EXPECT_EQ(decode(long_name).error().code, EPROTO);
+}
+
 TEST(Frame, RefusesTruncatedAndRepeatedFields) {
   EXPECT_EQ(decode("VPC1\0hook\0a\0b"s).error().code, EPROTO);
   EXPECT_EQ(decode("VPC1\0hook\0a\0b\0a\0c\0"s).error().code, EPROTO);

@@ -36,7 +36,8 @@ const ProgramSpec spec{
          "Where learned idle power is kept, in idle.json. Empty: nowhere."},
         {"tick", "SECONDS", "1", "Sampling period, 0.1 to 60."},
         {"stale-after", "SECONDS", "60",
-         "Guests' reads fail when the daemon has been silent for this long, 2 to 86400."},
+         "Guests' reads fail when the daemon has been silent for this long, 2 to 86400, at least three "
+         "times tick."},
         {"keep-stopped", "SECONDS", "600",
          "A stopped VM's last values can be read for this long, 1 to 86400; shorter when there are "
          "more "
@@ -123,6 +124,8 @@ VmSettings vm_defaults(const Options& options) {
   settings.quantum_uj = options.number("quantum-uj", 1, 1'000'000'000);
   settings.max_energy_range_uj =
       options.number("max-energy-range-uj", 1'000'000, 9'007'199'254'740'991);
+  if (settings.quantum_uj >= settings.max_energy_range_uj)
+    throw UsageError{"quantum-uj: is not below max-energy-range-uj: counters would stay at 0"};
   settings.energy_mode = energy_mode(options);
   const auto view = parse_topology_view(options.text("topology"));
   if (!view) refuse(options, "topology", "guest, single, host");
@@ -184,7 +187,12 @@ DaemonConfig read_config(const Options& options) {
   config.sampler.proc_root = options.text("proc-root");
   config.sampler.sysfs_root = options.text("sysfs-root");
   config.sampler.libvirt_pid_dir = config.libvirt_pid_dir;
+  config.sampler.awaited_dir = config.paths.run_dir + "/awaited";
   config.sampler.tick = seconds(options, "tick", 0.1, 60);
+  if (config.stale_after < 3 * config.sampler.tick)
+    throw UsageError{"stale-after: " + options.text("stale-after") +
+                     " s is less than three times tick, which is " + options.text("tick") +
+                     " s: guests' reads would fail when a tick is late"};
   config.sampler.account = account_options(options);
   config.vm_defaults = vm_defaults(options);
   return config;

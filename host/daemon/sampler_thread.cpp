@@ -33,10 +33,12 @@ UniqueFd checked(int fd, const char* what) {
 
 }  // namespace
 
-SamplerThread::SamplerThread(std::unique_ptr<Sampler> sampler, Nanoseconds period)
+SamplerThread::SamplerThread(std::unique_ptr<Sampler> sampler, Nanoseconds period,
+                             std::chrono::milliseconds silence)
     : sampler_(std::move(sampler)),
       timer_(checked(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC), "timerfd_create")),
-      stop_(checked(::eventfd(0, EFD_CLOEXEC), "eventfd")) {
+      stop_(checked(::eventfd(0, EFD_CLOEXEC), "eventfd")),
+      silence_ms_(static_cast<int>(silence.count())) {
   tick();  // the ledger has values before the first reader looks
   const auto now = read_clock(CLOCK_MONOTONIC);
   itimerspec timing{};
@@ -58,15 +60,22 @@ void SamplerThread::run() {
   std::array<pollfd, 3> fds{
       {{timer_.get(), POLLIN, 0}, {stop_.get(), POLLIN, 0}, {sampler_->event_fd(), POLLIN, 0}}};
   for (;;) {
-    if (::poll(fds.data(), fds.size(), -1) < 0) continue;
+    const int ready = ::poll(fds.data(), fds.size(), silence_ms_);
+    if (ready < 0) continue;
     if (fds[1].revents != 0) return;
+    give_sign_of_life();
+    if (ready == 0) continue;
     if (fds[2].revents != 0) sampler_->attend(read_clock(CLOCK_MONOTONIC), read_clock(CLOCK_BOOTTIME));
     if (fds[0].revents == 0) continue;
     std::uint64_t expirations = 0;
     if (::read(timer_.get(), &expirations, sizeof expirations) != sizeof expirations) continue;
     tick();
-    ::sd_notify(0, "WATCHDOG=1");
   }
+}
+
+void SamplerThread::give_sign_of_life() {
+  sampler_->beat(clock_.now());
+  ::sd_notify(0, "WATCHDOG=1");
 }
 
 void SamplerThread::tick() {

@@ -9,11 +9,16 @@
 
 namespace vpowercap {
 
-/// Ticks a Sampler at whole multiples of its period until destroyed, and tells systemd's watchdog.
+/// Ticks a Sampler at whole multiples of its period until destroyed. Between ticks too it tells
+/// systemd's watchdog and the ledger's readers that it is well; in a tick that hangs it tells nobody.
 class SamplerThread {
  public:
+  /// Well below WatchdogSec of the unit and the least stale-after of a tick that is as long.
+  static constexpr std::chrono::milliseconds longest_silence{10'000};
+
   /// Throws std::system_error when timers cannot be made.
-  SamplerThread(std::unique_ptr<Sampler> sampler, Nanoseconds period);
+  SamplerThread(std::unique_ptr<Sampler> sampler, Nanoseconds period,
+                std::chrono::milliseconds silence = longest_silence);
   ~SamplerThread();
   SamplerThread(const SamplerThread&) = delete;
   SamplerThread& operator=(const SamplerThread&) = delete;
@@ -21,7 +26,7 @@ class SamplerThread {
   /// See Sampler; all thread-safe.
   void set_vms(std::vector<VmDescription> vms) { sampler_->set_vms(std::move(vms)); }
   void expect(VmDescription vm) { sampler_->expect(std::move(vm)); }
-  Result<void> take_over(HandOver state) { return sampler_->take_over(std::move(state)); }
+  Result<void> take_over(HandOver state) { return sampler_->take_over(std::move(state), clock_.now()); }
   /// Takes other account options over from the next tick on. Thread-safe.
   void set_account_options(const AccountOptions& options) { sampler_->set_account_options(options); }
   /// What is learned of idle power so far. Thread-safe.
@@ -30,10 +35,13 @@ class SamplerThread {
  private:
   void run();
   void tick();
+  void give_sign_of_life();
 
+  SystemClock clock_;
   std::unique_ptr<Sampler> sampler_;
   UniqueFd timer_;
   UniqueFd stop_;
+  const int silence_ms_;
   std::thread thread_;
 };
 

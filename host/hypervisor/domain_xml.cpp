@@ -18,6 +18,7 @@ namespace {
 
 constexpr std::size_t max_xml_size = 1024 * 1024;
 constexpr std::uint64_t max_vcpus = 65535;
+constexpr std::uint64_t max_quantum_uj = 1'000'000'000;  // a coarser counter stands still for hours
 
 tl::unexpected<Error> wrong(const std::string& what, std::string_view value, const char* expected) {
   return fail(EPROTO, what + " is \"" + printable(value) + "\", expected " + expected);
@@ -102,7 +103,9 @@ Result<void> apply(std::string_view name, std::string_view value, VmSettings& se
     settings.grid_ns = *grid;
   } else if (name == "quantum-uj") {
     const auto quantum = parse_u64(value);
-    if (!quantum || *quantum == 0) return wrong(what, value, "microjoules, at least 1");
+    const auto most = std::min(max_quantum_uj, settings.max_energy_range_uj - 1);
+    if (!quantum || *quantum < 1 || *quantum > most)
+      return wrong(what, value, ("microjoules from 1 to " + std::to_string(most)).c_str());
     settings.quantum_uj = *quantum;
   } else if (name == "mode") {
     if (value == "0400") settings.energy_mode = 0400;

@@ -163,6 +163,8 @@ TEST(DomainXml, ErrorsNameElementAndAttribute) {
       {"grid=''", "grid"},
       {"grid='-1'", "grid"},
       {"quantum-uj='0'", "quantum-uj"},
+      {"quantum-uj='1000000001'", "quantum-uj"},
+      {"quantum-uj='18446744073709551615'", "quantum-uj"},
       {"quantum-uj='1e3'", "quantum-uj"},
       {"mode='0777'", "mode"},
       {"mode='400'", "mode"},
@@ -181,6 +183,21 @@ TEST(DomainXml, ErrorsNameElementAndAttribute) {
   EXPECT_NE(error_of("<network/>").find("<domain>"), std::string::npos);
   EXPECT_NE(error_of(with_metadata("<p:wm xmlns:p='urn:vpowercap:domain:1'/>")).find("wm"),
             std::string::npos);
+}
+
+TEST(DomainXml, AVmHasAtMost65535Vcpus) {
+  EXPECT_EQ(parse_domain_xml(domain("<vcpu>65535</vcpu>"), {})->topology.vcpus, 65535u);
+  EXPECT_NE(error_of(domain("<vcpu>65536</vcpu>")).find("from 1 to 65535"), std::string::npos);
+}
+
+TEST(DomainXml, AQuantumIsNoMoreThanACounterHolds) {
+  const auto xml = with_metadata("<p:vm xmlns:p='urn:vpowercap:domain:1' quantum-uj='1000000000'/>");
+  EXPECT_EQ(parse_domain_xml(xml, {})->settings.quantum_uj, 1'000'000'000u);
+  VmSettings settings;
+  settings.max_energy_range_uj = 1'000'000'000;
+  const auto refused = parse_domain_xml(xml, settings);
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error().message.find("from 1 to 999999999"), std::string::npos);
 }
 
 TEST(DomainXml, BrokenMetadataNeedNotCostTheVmItsPlace) {

@@ -43,12 +43,15 @@ void Account::resume(const HostRecord& host, const std::vector<VmRecord>& vms, M
     states_[i].counter = goes_on ? ZoneCounter(zone.raw_uj, time_of(zone.taken_ns), gap_until)
                                  : ZoneCounter::broken_off(time_of(lost_since), gap_until);
   }
+  host_.method = method;
 }
 
 void Account::admit(const VmDescription& vm, Nanoseconds now) {
   const auto [entry, is_new] = vms_.try_emplace(vm.uuid);
   auto& record = entry->second;
-  if (is_new || record.state == VmState::stopped) record.created_ns = ns(now);
+  // A VM that starts again within a tick was not seen to stop: its time to come begins anew too.
+  if (is_new || record.state == VmState::stopped || vm.state == VmState::starting)
+    record.created_ns = ns(now);
   const auto sockets = record.sockets;
   describe_vm(record, vm, host_);
   if (record.sockets != sockets) paces_.erase(vm.uuid);  // energy may have moved between its zones
@@ -59,7 +62,7 @@ bool Account::take_over(const HandOver& state) {
   const auto found = vms_.find(state.uuid);
   if (found == vms_.end()) return false;
   go_on_from(found->second, state);
-  return true;
+  return found->second.state == VmState::running;
 }
 
 void Account::stop(const Uuid& uuid, Nanoseconds now) {

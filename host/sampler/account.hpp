@@ -33,7 +33,7 @@ struct AccountOptions {
   std::uint64_t max_zone_uw = 0;
   /// The sampling period: energy that comes in one piece over more than 1.5 of them is told apart.
   Nanoseconds tick{std::chrono::seconds(1)};
-  /// A stopped VM's last values stay this long, and one that is awaited is awaited this long.
+  /// A stopped VM's last values stay this long, and one that is about to start is awaited this long.
   Nanoseconds keep_stopped{std::chrono::minutes(10)};
 };
 
@@ -44,8 +44,9 @@ class Account {
  public:
   explicit Account(AccountOptions options) : options_(options) {}
 
-  /// Goes on from the records of an earlier writer. Raw counters are only a base for RAPL's: a model's
-  /// start anew with each process.
+  /// Goes on from the records of an earlier writer, with `method` from here on. Raw counters are only a
+  /// base from RAPL to RAPL: a model's start anew with each process. The machine is the record's until
+  /// it is described again.
   void resume(const HostRecord& host, const std::vector<VmRecord>& vms, Method method);
 
   /// Books by other rules from now on.
@@ -60,7 +61,8 @@ class Account {
   /// Marks the VM as stopped; it keeps its values for options.keep_stopped.
   void stop(const Uuid& uuid, Nanoseconds now);
 
-  /// Lets the VM's counters go on from another host's. False when there is no such VM.
+  /// Lets the VM's counters go on from another host's. False until the VM runs: a record of one that
+  /// does not may be forgotten before it comes.
   bool take_over(const HandOver& state);
 
   /// Books one tick. Returns what was odd, each naming its zone.

@@ -112,8 +112,8 @@ TEST_F(Gaps, ASuspendIsAGapWithoutASpike) {
 
 TEST_F(Gaps, ASuspendWhileNobodyLookedIsSeenByTheSuccessor) {
   Account successor{AccountOptions{.policy = IdlePolicy::none}};
-  successor.resume(account.host(), {}, Method::rapl);
   successor.describe_host(Method::rapl, 2, {0});
+  successor.resume(account.host(), {}, Method::rapl);
   account = successor;
   slept = 100s;
   (void)drawn(90 * joule, {}, 5s);
@@ -124,8 +124,8 @@ TEST_F(Gaps, ASuspendWhileNobodyLookedIsSeenByTheSuccessor) {
 TEST_F(Gaps, ARestartIsAGapThatIsBridged) {
   (void)drawn(10 * joule, {worked(1, second)});
   Account successor{AccountOptions{.policy = IdlePolicy::none}};
-  successor.resume(account.host(), {account.vms().at(uuid_of(1))}, Method::rapl);
   successor.describe_host(Method::rapl, 2, {0});
+  successor.resume(account.host(), {account.vms().at(uuid_of(1))}, Method::rapl);
   account = successor;
   (void)drawn(200 * joule, {worked(1, 20 * second, 20s)}, 20s);
   EXPECT_EQ(energy(1), 210 * joule);
@@ -167,8 +167,8 @@ TEST_F(Gaps, AModelsCounterBreaksOffWithItsProcess) {
   auto host = account.host();
   host.method = Method::model;
   Account successor{AccountOptions{}};
-  successor.resume(host, {}, Method::model);
   successor.describe_host(Method::model, 2, {0});
+  successor.resume(host, {}, Method::model);
   account = successor;
   (void)drawn(200 * joule, {}, 7s);
   EXPECT_EQ(zone().energy_uj, 0u);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <utility>
 
 namespace vpowercap {
 namespace {
@@ -12,8 +13,8 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr int version = 1;
-/// What other programs' JSON can tell apart.
-constexpr std::uint64_t most_uj = (std::uint64_t{1} << 53) - 1;
+/// A kilowatt for 146 years: what no counter reaches, with room for what is added to it.
+constexpr std::uint64_t most_uj = std::uint64_t{1} << 62;
 
 tl::unexpected<Error> bad(const std::string& what) {
   return fail(EPROTO, "the state is not one of `vpowercap state export`: " + what);
@@ -42,6 +43,8 @@ Result<HandOver::Counter> read_counter(const Json& json) {
 }  // namespace
 
 Result<HandOver> parse_hand_over(std::string_view text) {
+  if (text.size() > max_hand_over_size)
+    return bad("it is longer than " + std::to_string(max_hand_over_size) + " bytes");
   const auto json = Json::parse(text, nullptr, false);
   if (!json.is_object()) return bad("no JSON object");
   if (json.value("vpowercap_state", Json()) != version)
@@ -61,6 +64,18 @@ Result<HandOver> parse_hand_over(std::string_view text) {
     state.counters.push_back(*counter);
   }
   return state;
+}
+
+std::string print_hand_over(const HandOver& state) {
+  auto counters = Json::array();
+  for (const auto& counter : state.counters)
+    counters.push_back({{"socket", counter.socket},
+                        {"domain", to_string(counter.domain)},
+                        {"microjoules", counter.shown_uj}});
+  return Json{{"vpowercap_state", version},
+              {"uuid", state.uuid.to_string()},
+              {"counters", std::move(counters)}}
+      .dump();
 }
 
 void go_on_from(VmRecord& record, const HandOver& state) {

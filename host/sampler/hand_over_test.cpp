@@ -53,6 +53,25 @@ TEST(HandOver, NoCounterGoesBackAndNoSocketIsMadeUp) {
   EXPECT_EQ(vm.zone(1, EnergyDomain::package).shown_uj, 0u);
 }
 
+TEST(HandOver, TheGreatestCounterComesThroughAndIsNamedBeyond) {
+  const auto parsed = parse_hand_over(state("[" + counter("0", "package", "4611686018427387904") + "]"));
+  ASSERT_TRUE(parsed) << parsed.error().message;
+  const auto again = parse_hand_over(print_hand_over(*parsed));
+  ASSERT_TRUE(again) << again.error().message;
+  EXPECT_EQ(again->uuid, parsed->uuid);
+  ASSERT_EQ(again->counters.size(), 1u);
+  EXPECT_EQ(again->counters[0].shown_uj, std::uint64_t{1} << 62);
+  EXPECT_EQ(again->counters[0].domain, EnergyDomain::package);
+}
+
+TEST(HandOver, ALongerTextThanAnyStateIsRefusedUnread) {
+  auto text = state("[" + counter("0", "package", "1") + "]");
+  text.resize(max_hand_over_size, ' ');
+  EXPECT_TRUE(parse_hand_over(text));
+  text += ' ';
+  EXPECT_NE(parse_hand_over(text).error().message.find("longer than 65536"), std::string::npos);
+}
+
 TEST(HandOver, WhatIsNoStateIsNamed) {
   const auto error = [](const std::string& text) {
     const auto parsed = parse_hand_over(text);
@@ -67,7 +86,7 @@ TEST(HandOver, WhatIsNoStateIsNamed) {
   EXPECT_NE(error(state("[" + counter("64", "package", "1") + "]")).find("socket"), std::string::npos);
   EXPECT_NE(error(state("[" + counter("-1", "package", "1") + "]")).find("socket"), std::string::npos);
   EXPECT_NE(error(state("[" + counter("0", "psys", "1") + "]")).find("domain"), std::string::npos);
-  for (const auto* uj : {"-1", "1.5", "\"1\"", "9007199254740992", "null"})
+  for (const auto* uj : {"-1", "1.5", "\"1\"", "4611686018427387905", "null"})
     EXPECT_NE(error(state("[" + counter("0", "package", uj) + "]")).find("microjoules"),
               std::string::npos)
         << uj;

@@ -51,11 +51,12 @@ std::optional<IdleLearner::Memory> read_memory(const Json& json) {
 }
 
 Result<void> write_file(const std::string& path, const std::string& text) {
-  const auto fd = open_at(AT_FDCWD, path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW);
-  if (!fd) return fail_errno(fd.error().code, "cannot write " + path);
-  if (const auto done = write_all(fd->get(), text); !done)
+  const UniqueFd fd(
+      ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644));
+  if (!fd) return fail_errno(errno, "cannot write " + path);
+  if (const auto done = write_all(fd.get(), text); !done)
     return fail_errno(done.error().code, "cannot write " + path);
-  if (::fsync(fd->get()) != 0) return fail_errno(errno, "cannot write " + path);
+  if (::fsync(fd.get()) != 0) return fail_errno(errno, "cannot write " + path);
   return {};
 }
 

@@ -32,6 +32,14 @@ TEST(IdleFile, GivesBackWhatWasSaved) {
   EXPECT_TRUE(file.load());
 }
 
+TEST(IdleFile, RootAloneWritesIt) {
+  const testing::TempDir dir;
+  ASSERT_TRUE(IdleFile(dir.path()).save(learned(5'000'000).memory()));
+  struct stat status{};
+  ASSERT_EQ(::stat(dir.path("idle.json").c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 07733, 0600u);
+}
+
 TEST(IdleFile, AMissingFileIsNamed) {
   const testing::TempDir dir;
   const auto memory = IdleFile(dir.path()).load();
@@ -59,6 +67,20 @@ TEST(IdleFile, ABrokenFileIsRefusedWhole) {
     EXPECT_EQ(memory.error().code, EPROTO) << text;
     EXPECT_NE(memory.error().message.find(dir.path("idle.json")), std::string::npos);
   }
+}
+
+TEST(IdleFile, OneOfMoreThan8MiBIsNotRead) {
+  const testing::TempDir dir;
+  IdleFile file(dir.path());
+  auto text = print_idle_memory(learned(5'000'000).memory());
+  text.resize(std::size_t{8} << 20, ' ');
+  dir.write("idle.json", text);
+  EXPECT_TRUE(file.load());
+  dir.write("idle.json", text + " ");
+  const auto refused = file.load();
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, EFBIG);
+  EXPECT_NE(refused.error().message.find(dir.path("idle.json")), std::string::npos);
 }
 
 TEST(IdleFile, NothingLearnedIsNothingWritten) {

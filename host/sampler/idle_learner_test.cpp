@@ -149,5 +149,13 @@ TEST(IdleLearner, ItsMemoryIsBounded) {
   EXPECT_EQ(learner.memory().size(), IdleLearner::max_zones);
 }
 
+TEST(IdleLearner, WhatItGoesOnFromIsBoundedToo) {
+  IdleLearner::Memory memory;
+  for (int i = 0; i < 300; ++i) memory[std::to_string(i)][0][10] = {5, 1};
+  IdleLearner learner;
+  learner.restore(memory);
+  EXPECT_EQ(learner.memory().size(), 256u);
+}
+
 }  // namespace
 }  // namespace vpowercap

@@ -12,9 +12,6 @@
 namespace vpowercap {
 namespace {
 
-/// A VM that was handed over comes within this time.
-constexpr Nanoseconds await_for = std::chrono::minutes(10);
-
 PackageWork weighed_all(const PackageWork& work, std::uint32_t cpu, const CpuWeights& weights) {
   PackageWork counted{weighed(work.total_ns, cpu, weights), {}};
   for (const auto ns : work.socket_ns) counted.socket_ns.push_back(weighed(ns, cpu, weights));
@@ -47,16 +44,15 @@ Sampler::Sampler(SamplerOptions options, std::unique_ptr<EnergySource> source, L
       account_(with_tick(options_.account)),
       meters_({options_.proc_root, options_.sysfs_root}, options_.libvirt_pid_dir, problems_),
       traffic_(options_.sysfs_root),
-      weights_(options_.account.weights) {
+      weights_(options_.account.weights),
+      awaited_(options_.awaited_dir) {
   account_.restore_idle(options_.idle);
-  refresh_cpus();
-  if (!ledger_.took_over()) return;
-  const auto host = ledger_.host();
-  const auto vms = ledger_.vms();
-  if (host) {
+  const auto vms = ledger_.took_over() ? ledger_.vms() : std::vector<VmRecord>();
+  if (const auto host = ledger_.took_over() ? ledger_.host() : std::nullopt) {
     account_.resume(*host, vms, source_->method());
     last_tick_ = Nanoseconds(static_cast<std::int64_t>(host->sampled_ns));
   }
+  refresh_cpus();  // after the ledger's: CPUs and packages are those of now
   for (const auto& vm : vms) {
     if (vm.state != VmState::running || vm.pid == 0) continue;
     VmDescription known{.uuid = vm.uuid,
@@ -88,13 +84,10 @@ void Sampler::expect(VmDescription vm) {
   meters_.poke();
 }
 
-Result<void> Sampler::take_over(HandOver state) {
-  const std::lock_guard lock(mutex_);
-  if (handed_over_.size() >= max_vms)
-    return fail(ENOSPC, "too many VMs are handed over: try again in a second");
-  handed_over_.push_back(std::move(state));
-  meters_.poke();
-  return {};
+Result<void> Sampler::take_over(HandOver state, Nanoseconds now) {
+  auto awaited = awaited_.add(std::move(state), now);
+  if (awaited) meters_.poke();
+  return awaited;
 }
 
 void Sampler::set_account_options(const AccountOptions& options) {
@@ -117,22 +110,9 @@ void Sampler::follow(const VmDescription& vm, Nanoseconds now, const Span& span)
   }
 }
 
-/// Those of VMs that are not here yet wait for them.
 void Sampler::hand_over(Nanoseconds now) {
-  std::vector<HandOver> fresh;
-  {
-    const std::lock_guard lock(mutex_);
-    fresh = std::exchange(handed_over_, {});
-  }
-  for (auto& state : fresh)
-    if (!account_.take_over(state) && awaited_.size() < max_vms) {
-      const auto uuid = state.uuid;
-      awaited_[uuid] = {std::move(state), now + await_for};
-    }
-  std::erase_if(awaited_, [&](const auto& one) {
-    const auto& [state, until] = one.second;
-    return now > until || account_.take_over(state);
-  });
+  awaited_.apply_all(now, [this](const HandOver& state) { return account_.take_over(state); });
+  for (const auto& problem : awaited_.take_problems()) problems_(problem);
 }
 
 void Sampler::take_news(Nanoseconds now, const Span& span) {
@@ -280,6 +260,7 @@ void Sampler::write_ledger(Nanoseconds now) {
   ledger_.store_host(account_.host());
   ledger_.commit_change();
   ledger_.beat(now);
+  awaited_.forget_applied();
 }
 
 }  // namespace vpowercap

@@ -16,7 +16,7 @@
 #include "common/procs/cpus.hpp"
 #include "host/rapl/energy_source.hpp"
 #include "host/sampler/account.hpp"
-#include "host/sampler/hand_over.hpp"
+#include "host/sampler/awaited_vms.hpp"
 #include "host/sampler/vm_meters.hpp"
 
 namespace vpowercap {
@@ -28,6 +28,7 @@ struct SamplerOptions {
   AccountOptions account;
   IdleLearner::Memory idle;                           ///< idle power learned earlier
   std::string libvirt_pid_dir = "/run/libvirt/qemu";  ///< names helper processes; empty: none
+  std::string awaited_dir;  ///< keeps states that wait for their VMs; empty: lost with the process
 };
 
 /// Drives the books. tick() is called by one thread; the setters by any.
@@ -44,9 +45,10 @@ class Sampler {
   void set_vms(std::vector<VmDescription> vms);
   /// A VM that is about to start: gets its slot and tree at the next tick, before it has a process.
   void expect(VmDescription vm);
-  /// Lets a VM's counters go on from another host's, now or when the VM comes within ten minutes;
-  /// while it is awaited the last state holds. Errors: ENOSPC when very many come at once.
-  Result<void> take_over(HandOver state);
+  /// Lets a VM's counters go on from another host's, now or when the VM comes within ten minutes of
+  /// `now` (CLOCK_MONOTONIC), also after a restart; while it is awaited the last state holds.
+  /// Errors: as AwaitedVms::add().
+  Result<void> take_over(HandOver state, Nanoseconds now);
   /// Books by other rules from the next tick on.
   void set_account_options(const AccountOptions& options);
 
@@ -63,6 +65,9 @@ class Sampler {
   /// Sees to that: begins to follow new VMs and reads the last work of those that have ended, which is
   /// booked at the next tick. Times as for tick(); called by the same thread.
   void attend(Nanoseconds now, Nanoseconds since_boot);
+
+  /// Tells readers that the thread that calls tick() is well, where the next one is far off.
+  void beat(Nanoseconds now) { ledger_.beat(now); }
 
   /// Counters of what was booked last, for questions of the command line. Only between ticks.
   [[nodiscard]] const Account& account() const { return account_; }
@@ -92,11 +97,10 @@ class Sampler {
   TrafficMeter traffic_;
   std::vector<std::pair<VmDescription, WorkMark>> resumed_;  ///< VMs of an earlier writer
   PackageWeights weights_;
-  std::map<Uuid, std::pair<HandOver, Nanoseconds>> awaited_;  ///< VMs to come, and until when
+  AwaitedVms awaited_;
   std::mutex mutex_;  ///< guards those below, and the books while a tick is booked
   std::optional<std::vector<VmDescription>> news_;
   std::vector<VmDescription> expected_;
-  std::vector<HandOver> handed_over_;
   std::optional<AccountOptions> new_options_;
 };
 

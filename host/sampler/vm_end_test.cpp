@@ -189,6 +189,33 @@ TEST_F(SamplerAtTheEnd, ARestartWithinATickKeepsBothProcessesWork) {
   EXPECT_EQ(record().energy_sum(EnergyDomain::package), 15'000'000u);
 }
 
+TEST_F(SamplerAtTheEnd, AnOldVmThatStartsAgainWithinATickKeepsItsRecord) {
+  AccountOptions account{.policy = IdlePolicy::none};
+  account.keep_stopped = 10s;
+  start(fake.dir.path("proc"), account);
+  fake.process();
+  fake.thread(70, "qemu-system-x86", 0);
+  fake.in_group(70, fake.group);
+  fake.usage_us(0);
+  sampler->set_vms({fake.vm});
+  tick(1000s, 1'000'000);
+  tick(1060s, 2'000'000);
+  fake.usage_us(500'000);
+  fake.dir.remove("proc/70");
+  sampler->set_vms({});
+  sampler->attend(1060s + 250ms, 1060s + 250ms);
+  sampler->expect({.uuid = fake.vm.uuid, .name = "web", .state = VmState::starting});
+  busy(100, 0);
+  tick(1061s, 32'000'000);
+  EXPECT_EQ(record().state, VmState::starting);
+  EXPECT_EQ(record().energy_sum(EnergyDomain::package), 15'000'000u);
+  // It may take as long as any other to come.
+  tick(1070s, 33'000'000);
+  ASSERT_TRUE(LedgerReader::open(fake.dir.path("ledger"))->find(fake.vm.uuid));
+  tick(1072s, 34'000'000);
+  EXPECT_FALSE(LedgerReader::open(fake.dir.path("ledger"))->find(fake.vm.uuid));
+}
+
 TEST_F(SamplerAtTheEnd, SmtWeightsChangeTheDivisionAndNotTheCpuTime) {
   start(fake.dir.path("proc"), {.policy = IdlePolicy::none, .weights = PackageWeights::smt});
   fake.process();

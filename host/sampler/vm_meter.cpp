@@ -65,6 +65,7 @@ void VmMeter::start(std::optional<WorkMark> mark, const Span& span, const Thread
   opened_ticks_ = since_boot / clock_tick_ns();
   counts_helpers_from_birth_ = is_resumed || is_born;
   counts_from_now_ = !is_resumed && !is_born;
+  is_found_late_ = counts_from_now_ && span.length > Nanoseconds(0);  // else nobody counted before
 }
 
 std::uint64_t VmMeter::uncharged_ns() const { return beyond(sum_ns(), charged_ns_); }
@@ -239,7 +240,7 @@ VmSample VmMeter::measure(const Span& span) {
   }
   const auto trouble = std::exchange(group_trouble_, std::nullopt);
   if (trouble) problems_.push_back(*trouble);
-  sample.tick.gap = has_cut_helper_ || trouble;
+  sample.tick.gap = std::exchange(is_found_late_, false) || has_cut_helper_ || trouble;
   is_catching_up_ = is_catching_up_ && process_.is_cut();
   charge(sample, *threads);
   return sample;
@@ -267,7 +268,7 @@ VmSample VmMeter::finish(const Span& span) {
   outside_ns_ = helpers.outside_ns;
   auto sample = begin(span);
   sample.has_ended = true;
-  sample.tick.gap = !is_known || helpers.is_cut;
+  sample.tick.gap = is_found_late_ || !is_known || helpers.is_cut;
   if (!span.has_exit) sample.tick.alive /= 2;
   charge_as_before(sample, uncharged_ns());
   charged_ns_ = std::max(charged_ns_, sum_ns());

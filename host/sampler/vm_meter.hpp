@@ -144,6 +144,7 @@ class VmMeter {
   bool is_catching_up_ = false;       ///< the next work is that of a writer's absence
   bool counts_helpers_from_birth_ = false;
   bool counts_from_now_ = false;               ///< work before it was opened is not the VM's here
+  bool is_found_late_ = false;                 ///< and that is still to be told
   WorkSource source_ = WorkSource::processes;  ///< of rest_ns_
   unsigned wait_ = 0;                          ///< ticks between two searches for a missing group
   unsigned until_search_ = 0;

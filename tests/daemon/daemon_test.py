@@ -8,6 +8,7 @@ import json
 import os
 import pathlib
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
@@ -226,16 +227,45 @@ class Daemon(unittest.TestCase):
         shown = self.command("show", TEST_VM)
         return json.loads(shown.stdout)["published_joules"] if shown.returncode == 0 else 0
 
-    def test_a_vm_goes_on_from_another_hosts_state(self):
-        host = self.host
-        pids = host.root / "pids"
+    def start_vm(self) -> None:
+        """A process of the VM of libvirt's test driver, which daemons list from now on."""
+        pids = self.host.root / "pids"
         pids.mkdir()
         qemu = subprocess.Popen(["sh", "-c", "while :; do sleep 0.1; done", "qemu", "-uuid", TEST_VM])
         self.addCleanup(qemu.wait)
         self.addCleanup(qemu.kill)
         (pids / "test.pid").write_text(f"{qemu.pid}\n")
-        host.libvirt_uri = "test:///default"
-        host.extra = ["--libvirt-pid-dir", str(pids)]
+        self.host.libvirt_uri = "test:///default"
+        self.host.extra = ["--libvirt-pid-dir", str(pids)]
+
+    def test_a_state_waits_for_its_vm_also_after_sigkill(self):
+        host = self.host
+        host.start()
+        state = {"vpowercap_state": 1, "uuid": TEST_VM,
+                 "counters": [{"socket": 0, "domain": "package", "microjoules": 50_000_000}]}
+        done = self.command("state", "import", TEST_VM, text=json.dumps(state))
+        self.assertEqual((0, ""), (done.returncode, done.stderr))
+        host.stop(signal.SIGKILL)
+        self.start_vm()
+        host.start()
+        host.wait_for(lambda: self.counter() >= 50, "the counter to go on")
+        host.wait_for(lambda: not list((host.run_dir / "awaited").iterdir()), "the state to be used")
+        host.stop(signal.SIGKILL)
+        host.start()
+        self.assertGreaterEqual(self.counter(), 50)
+
+        # A VM of a kilowatt has more after four months than other programs' JSON can tell apart.
+        state["counters"][0]["microjoules"] = 2**53 + 1
+        self.assertEqual(0, self.command("state", "import", TEST_VM, text=json.dumps(state)).returncode)
+        host.wait_for(lambda: self.counter() >= 2**53 / 1e6, "the counter to go on")
+        exported = self.command("state", "export", "test").stdout
+        self.assertGreater(json.loads(exported)["counters"][0]["microjoules"], 2**53)
+        done = self.command("state", "import", TEST_VM, text=exported)
+        self.assertEqual((0, ""), (done.returncode, done.stderr))
+
+    def test_a_vm_goes_on_from_another_hosts_state(self):
+        host = self.host
+        self.start_vm()
         host.start()
         host.wait_for(lambda: self.counter() > 0, "the VM")
 
@@ -297,6 +327,22 @@ class Daemon(unittest.TestCase):
         refused = subprocess.run(self.host.arguments(), capture_output=True, text=True, timeout=20, check=False)
         self.assertEqual(1, refused.returncode)
         self.assertIn("is not a ledger", refused.stderr)
+
+    def test_a_ledger_of_another_release_is_refused_until_it_is_removed(self):
+        self.host.run_dir.mkdir()
+        ledger = self.host.run_dir / "ledger"
+        # The header of version 2: magic, version, slots, sizes, boot, heartbeat, stale-after, tick.
+        header = b"VPCLEDGR" + struct.pack("<IIQQ16sQQQ", 2, 512, 14352, 18448, b"", 5, 60 * 10**9, 10**9)
+        ledger.write_bytes(header.ljust(4096 + 14352 + 512 * 18448, b"\0"))
+        refused = subprocess.run(self.host.arguments(), capture_output=True, text=True, timeout=20, check=False)
+        self.assertEqual(1, refused.returncode)
+        lines = [line for line in refused.stderr.splitlines() if str(ledger) in line]
+        self.assertEqual(1, len(lines), refused.stderr)
+        self.assertIn("layout version 2", lines[0])
+        self.assertIn("remove the file", lines[0])
+        self.assertIn("use programs of one release", self.host.list().stderr)
+        ledger.unlink()
+        self.host.start()
 
     def test_sigterm_leaves_cleanly(self):
         self.host.start()

@@ -15,10 +15,12 @@ bool within(Nanoseconds time, double low, double high) {
 
 void check(const DaemonConfig& config) {
   law(within(config.stale_after, 2, 86400), "stale-after is 2 s to a day");
+  law(config.stale_after >= 3 * config.sampler.tick, "stale-after is three ticks at least");
   law(within(config.sampler.tick, 0.1, 60), "a tick is 0.1 to 60 s");
   const auto& vms = config.vm_defaults;
   law(vms.grid_ns >= 1'000'000'000 && vms.grid_ns <= 3600'000'000'000, "1 s to 1 h of grid");
   law(vms.quantum_uj >= 1 && vms.quantum_uj <= 1'000'000'000, "a quantum is 1 to 1e9");
+  law(vms.quantum_uj < vms.max_energy_range_uj, "a counter holds a quantum");
   law(vms.max_energy_range_uj >= 1'000'000 && vms.max_energy_range_uj <= 9'007'199'254'740'991,
       "a range is within its own");
   law(config.energy.model.idle_uw <= config.energy.model.max_uw, "an idle machine draws least");

@@ -24,7 +24,7 @@ void check(const VmDescription& vm) {
   }
   const auto& settings = vm.settings;
   law(settings.grid_ns >= 1'000'000'000 && settings.grid_ns <= 3600'000'000'000, "1 s to 1 h of grid");
-  law(settings.quantum_uj >= 1, "a quantum is at least 1");
+  law(settings.quantum_uj >= 1 && settings.quantum_uj <= 1'000'000'000, "a quantum is 1 to 1e9");
   law((settings.energy_mode & ~0444u) == 0 && (settings.energy_mode & 0400) != 0,
       "root can read energy_uj, nobody write it");
   law(settings.blind_seconds == 0 || (settings.blind_seconds >= 60 && settings.blind_seconds <= 3600),

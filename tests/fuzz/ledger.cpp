@@ -87,7 +87,7 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::size_t start = starts[data[0] % starts.size()];
   const Overlay overlay(ledger.file.fd(), start + std::size_t{data[1]} * 8,
                         fuzz::as_text(data, size).substr(2));
-  const auto usable = check_ledger(ledger.file.fd(), ledger.path);
+  const auto usable = check_ledger(ledger.file.fd(), ledger.path, LedgerUse::read);
   law(usable || (usable.error().code == EPROTO &&
                  usable.error().message.find(ledger.path) != std::string::npos),
       "a refusal names the file");

@@ -50,8 +50,9 @@ class DaemonUnderReaders : public MountProgram {
   }
 
   void start_daemon(const char* program) {
-    const auto started =
-        daemon_.start_program(host_->command(program, paths_.run_dir), {}, Nanoseconds(0));
+    auto command = host_->command(program, paths_.run_dir);
+    command.insert(command.end(), options_.begin(), options_.end());
+    const auto started = daemon_.start_program(command, {}, Nanoseconds(0));
     ASSERT_TRUE(started) << started.error().message;
   }
 
@@ -105,6 +106,7 @@ class DaemonUnderReaders : public MountProgram {
   /// Not known_vm: a process that names a VM keeps its share, also in a test that runs beside this one.
   const Uuid vm_ = uuid_of(~std::uint64_t{0});
   std::unique_ptr<DaemonHost> host_;
+  std::vector<std::string> options_;  ///< more of the daemon's
   Child daemon_;
   std::unique_ptr<TreeReaders> tree_readers_;
   std::atomic<bool> stop_ = false;

@@ -16,6 +16,9 @@ using testing::uuid_of;
 
 class KilledDaemons : public testing::DaemonUnderReaders {
  protected:
+  /// No VM's time is over before the test is.
+  KilledDaemons() { options_ = {"--keep-stopped", "86400"}; }
+
   /// Kills the daemon at some instant of its first ticks.
   void kill_at_random() {
     start_daemon(VPOWERCAPD);
@@ -57,6 +60,16 @@ class KilledDaemons : public testing::DaemonUnderReaders {
     std::cout << drawn << " µJ drawn by " << CountingTree::zones << " zones, divided over "
               << kept_.vms_seen() << " VMs and the host: conservation difference " << difference
               << " µJ; " << gaps << " gaps, " << across << " µJ across them\n";
+    EXPECT_GT(gaps, 0u) << "a daemon that is away for more than 1.5 ticks is one";
+    EXPECT_GT(across, 0u);
+  }
+  /// No VM has lost its record, and none has come back with another.
+  void expect_no_vm_forgotten() {
+    for (const auto* laws : {&kept_, &fresh_}) {
+      EXPECT_EQ(laws->vms_gone(), 0u);
+      EXPECT_EQ(laws->vms_back(), 0u);
+    }
+    EXPECT_EQ(kept_.vms_seen(), 1 + vms_) << "each, and the one that was there from the first on";
   }
 
   std::mt19937_64 random_{setting("VPOWERCAP_SEED", 1)};
@@ -88,6 +101,7 @@ TEST_F(KilledDaemons, CostNoReadAndNoMicrojoule) {
   std::cout << kills_ << " kills, " << steps_ << " of them at fail points\n";
   expect_nothing_seen();
   expect_all_counted();
+  expect_no_vm_forgotten();
 }
 
 }  // namespace

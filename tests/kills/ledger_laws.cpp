@@ -48,16 +48,28 @@ void LedgerLaws::see_vm(const VmRecord& vm) {
     }
 }
 
+/// Its counters are kept: should it come back, none may be less.
 void LedgerLaws::let_go(const VmRecord& vm) {
-  ++gone_vms_;
+  gone_vms_[vm.uuid] = vm;
   gone_.sockets = max_virtual_sockets;
   for (std::uint32_t socket = 0; socket < vm.sockets; ++socket)
     for (const auto domain : virtual_domains) {
       gone_.zone(socket, domain).idle_uj += vm.zone(socket, domain).idle_uj;
       gone_.zone(socket, domain).dynamic_uj += vm.zone(socket, domain).dynamic_uj;
     }
-  const auto id = vm.uuid.to_string() + " ";
-  std::erase_if(counters_, [&](const auto& counter) { return counter.first.starts_with(id); });
+}
+
+void LedgerLaws::take_back(const Uuid& uuid) {
+  const auto found = gone_vms_.find(uuid);
+  if (found == gone_vms_.end()) return;
+  ++vms_back_;
+  const auto& vm = found->second;
+  for (std::uint32_t socket = 0; socket < vm.sockets; ++socket)
+    for (const auto domain : virtual_domains) {
+      gone_.zone(socket, domain).idle_uj -= vm.zone(socket, domain).idle_uj;
+      gone_.zone(socket, domain).dynamic_uj -= vm.zone(socket, domain).dynamic_uj;
+    }
+  gone_vms_.erase(found);
 }
 
 void LedgerLaws::look(const LedgerReader& ledger) {
@@ -71,6 +83,7 @@ void LedgerLaws::look(const LedgerReader& ledger) {
   see_host();
   const auto before = std::exchange(vms_, {});
   for (const auto& vm : ledger.vms()) {
+    take_back(vm.uuid);
     see_vm(vm);
     vms_[vm.uuid] = vm;
   }

@@ -14,7 +14,8 @@ namespace vpowercap::testing {
 class LedgerLaws {
  public:
   /// Notes the host's and all VMs' counters; complains about each that is less than at the last look,
-  /// and when what VMs and remainders got is not the energy of a domain's zones.
+  /// or than when a VM that is back was seen last, and when what VMs and remainders got is not the
+  /// energy of a domain's zones.
   void look(const LedgerReader& ledger);
 
   /// Looks that went without the host's record: it could not be read.
@@ -33,19 +34,25 @@ class LedgerLaws {
   /// packages: a zone of theirs is then one of the host's.
   [[nodiscard]] std::uint64_t divided_uj(std::size_t index) const;
   [[nodiscard]] const HostRecord& host() const { return host_; }
-  [[nodiscard]] std::size_t vms_seen() const { return vms_.size() + gone_vms_; }
+  [[nodiscard]] std::size_t vms_seen() const { return vms_.size() + gone_vms_.size(); }
+  /// VMs that had a slot and have none.
+  [[nodiscard]] std::size_t vms_gone() const { return gone_vms_.size(); }
+  /// VMs that had a slot again after they had none.
+  [[nodiscard]] std::uint64_t vms_back() const { return vms_back_; }
 
  private:
   void see(const std::string& what, std::uint64_t value);
   void see_host();
   void see_vm(const VmRecord& vm);
   void let_go(const VmRecord& vm);
+  void take_back(const Uuid& uuid);
   void weigh();
 
   HostRecord host_;
-  std::map<Uuid, VmRecord> vms_;  ///< those that had a slot at the last look
-  VmRecord gone_;                 ///< energy of all that had one before
-  std::size_t gone_vms_ = 0;
+  std::map<Uuid, VmRecord> vms_;       ///< those that had a slot at the last look
+  std::map<Uuid, VmRecord> gone_vms_;  ///< those that had one before, as last seen
+  VmRecord gone_;                      ///< energy of all those
+  std::uint64_t vms_back_ = 0;
   std::map<std::string, std::uint64_t> counters_;
   std::uint64_t looks_ = 0, errors_ = 0, decreasing_ = 0, unbalanced_ = 0;
 };

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // The daemon's sampler dies before every single step by which it changes the ledger, in ticks of every
 // kind. VPOWERCAP_STEP_STRIDE: only each so many-th step (1: all).
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <csignal>
 #include <iostream>
+#include <map>
 
 #include "common/ledger/fail_point.hpp"
 #include "host/rapl/powercap_source.hpp"
@@ -24,15 +26,30 @@ std::uint64_t stride() {
   return text == nullptr ? 61 : std::strtoull(text, nullptr, 10);
 }
 
+/// Of a daemon that takes over: the mending of what a dead one left, and the first ones of its tick.
+constexpr std::uint64_t mending_steps = 24;
+
 /// A host whose truth this process knows; its daemons are children that tick once and end.
 class Sweep : public ::testing::Test {
  protected:
   void SetUp() override {
     host_.start_vm();
     host_.start_vm();
-    host_.pass_time();
+    pass_time();
     ASSERT_FALSE(run_daemon(0));
     look(false);
+  }
+  void TearDown() override { ::munmap(whole_life_, sizeof *whole_life_); }
+
+  using Energies = std::array<std::uint64_t, 3>;
+  [[nodiscard]] Energies drawn() const {
+    Energies all{};
+    for (std::size_t i = 0; i < all.size(); ++i) all[i] = host_.zones()[i].drawn_uj;
+    return all;
+  }
+  void pass_time() {
+    host_.pass_time();
+    drawn_at_[static_cast<std::uint64_t>(host_.now().count())] = drawn();
   }
 
   /// A whole life of a daemon: one tick. Called in a child.
@@ -53,6 +70,7 @@ class Sweep : public ::testing::Test {
     if (child == 0) {
       testing::die_at_step(step);
       live();
+      *whole_life_ = testing::steps_done();
       ::_exit(0);
     }
     int status = 0;
@@ -63,8 +81,7 @@ class Sweep : public ::testing::Test {
     return WIFSIGNALED(status);
   }
 
-  /// Looks at the ledger that a daemon has left. Its zones have all that was drawn up to its tick or up
-  /// to the one before.
+  /// Looks at the ledger that a daemon has left: its zones have all that was drawn up to its last tick.
   void look(bool may_be_absent) {
     if (!reader_ || !reader_->is_current()) {
       auto opened = LedgerReader::open(ledger_);
@@ -73,23 +90,22 @@ class Sweep : public ::testing::Test {
       reader_ = std::move(*opened);
     }
     laws_->look(*reader_);
-    if (!has_begun_) begin();
-    if (!has_begun_) return;
-    for (std::size_t i = 0; i < host_.zones().size(); ++i) {
-      const auto counted = laws_->energy_uj(i);
-      const auto truth = host_.zones()[i].drawn_uj - base_uj_[i];
-      ASSERT_TRUE(counted == truth || counted == counted_uj_[i])
-          << host_.zones()[i].id << ": " << counted << " µJ are counted, " << truth << " were drawn";
-      counted_uj_[i] = counted;
-    }
+    if (laws_->host().zone_count == 0) return;
+    const auto& truth = drawn_at_.at(laws_->host().sampled_ns);
+    if (!has_begun_) begin(truth);
+    ASSERT_TRUE(has_begun_) << "what is counted was drawn since no tick";
+    for (std::size_t i = 0; i < truth.size(); ++i)
+      ASSERT_EQ(laws_->energy_uj(i), truth[i] - base_uj_[i]) << host_.zones()[i].id;
   }
-  /// The counting begins at this tick; or it did at the one before, by a daemon that died while it
-  /// committed: the next one ended that.
-  void begin() {
-    has_begun_ = laws_->host().zone_count > 0;
-    const bool began_before = has_begun_ && laws_->energy_uj(0) > 0;
-    for (std::size_t i = 0; i < host_.zones().size() && !began_before; ++i)
-      base_uj_[i] = host_.zones()[i].drawn_uj;
+  /// The counting began at some tick: of this daemon, or of one that died while it committed.
+  void begin(const Energies& truth) {
+    for (const auto& [time, then] : drawn_at_) {
+      bool is_since_then = true;
+      for (std::size_t i = 0; i < truth.size(); ++i)
+        is_since_then = is_since_then && laws_->energy_uj(i) == truth[i] - then[i];
+      if (is_since_then) base_uj_ = then;
+      has_begun_ = has_begun_ || is_since_then;
+    }
   }
   void expect_all_counted() {
     for (std::size_t i = 0; i < host_.zones().size(); ++i) {
@@ -104,27 +120,36 @@ class Sweep : public ::testing::Test {
     EXPECT_EQ(laws_->unbalanced(), 0u);
   }
 
+  /// One takes over from a dead one, dies in turn, most often while it mends, and another one lives.
+  void recover(std::uint64_t dies_at, bool may_be_absent) {
+    pass_time();
+    const bool died = run_daemon(dies_at);
+    look(may_be_absent);
+    if (!died || HasFatalFailure()) return;
+    ++recoveries_;
+    pass_time();
+    ASSERT_FALSE(run_daemon(0));
+    look(false);
+  }
+
   /// Daemons die at each step in turn until one lives; `before` happens before each. After each death
-  /// another one takes over, and nothing is missing.
+  /// others take over, and nothing is missing.
   template <typename Before>
   void sweep(const std::string& what, Before before) {
     const bool creates = what == "creation";
     for (std::uint64_t step = 1;; step += stride()) {
       before();
-      host_.pass_time();
+      pass_time();
       const bool died = run_daemon(step);
       look(creates);
       if (HasFatalFailure()) return;
-      if (died) {
-        host_.pass_time();
-        ASSERT_FALSE(run_daemon(0));
-        look(false);
-      }
+      if (died) recover(1 + deaths_++ % mending_steps, creates);
       expect_all_counted();
       if (HasFailure()) return;
       if (died) continue;
       count();
-      std::cout << what << ": " << kills_ << " kills at " << step - 1 << " fail points, " << looks_
+      std::cout << what << ": " << kills_ << " kills at " << step - 1 << " fail points, " << recoveries_
+                << " of them in a recovery, " << looks_
                 << " reads: " << errors_ << " errors, " << decreasing_
                 << " decreasing; conservation difference " << difference_uj_ << " µJ, " << gaps_
                 << " gaps\n";
@@ -137,8 +162,6 @@ class Sweep : public ::testing::Test {
     count();
     laws_ = std::make_unique<LedgerLaws>();
     has_begun_ = false;
-    base_uj_.fill(0);
-    counted_uj_.fill(0);
   }
   void count() {
     looks_ += laws_->looks();
@@ -152,10 +175,36 @@ class Sweep : public ::testing::Test {
   std::optional<LedgerReader> reader_;
   std::unique_ptr<LedgerLaws> laws_ = std::make_unique<LedgerLaws>();
   bool has_begun_ = false;
-  std::array<std::uint64_t, 3> base_uj_{}, counted_uj_{};
+  Energies base_uj_{};
+  std::map<std::uint64_t, Energies> drawn_at_;  ///< by CLOCK_MONOTONIC
+  /// Shared with the daemons: the steps of the last one that lived.
+  std::uint64_t* whole_life_ = static_cast<std::uint64_t*>(::mmap(
+      nullptr, sizeof(std::uint64_t), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+  std::uint64_t deaths_ = 0, recoveries_ = 0;
   std::uint64_t kills_ = 0, looks_ = 0, gaps_ = 0, decreasing_ = 0, errors_ = 0;
   std::int64_t difference_uj_ = 0;
 };
+
+/// A daemon dies at the end of its change: before it commits, between the two stores of that, after it.
+TEST_F(Sweep, NoStepOfARecoveryIsOneToDieAt) {
+  pass_time();
+  ASSERT_FALSE(run_daemon(0));
+  look(false);
+  const auto whole = *whole_life_;
+  ASSERT_GT(whole, 1000u);
+  for (std::uint64_t back = 0; back < 6; ++back)
+    for (std::uint64_t step = 1; step <= mending_steps; ++step) {
+      pass_time();
+      ASSERT_TRUE(run_daemon(whole - back)) << "a life has as many steps as the one before";
+      look(false);
+      if (HasFatalFailure()) return;
+      recover(step, false);
+      if (HasFatalFailure()) return;
+      expect_all_counted();
+      if (HasFailure()) return;
+    }
+  EXPECT_EQ(recoveries_, 6 * mending_steps);
+}
 
 TEST_F(Sweep, NoStepThatMakesALedgerIsOneToDieAt) {
   sweep("creation", [this] { forget_ledger(); });

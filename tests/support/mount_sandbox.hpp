@@ -28,7 +28,9 @@ inline std::string enter_mount_sandbox() {
 /// A temporary directory on a tmpfs of its own: all that a test mounts below it goes with it.
 class MountedTempDir {
  public:
-  MountedTempDir() { mounted_ = ::mount("test", dir_.path().c_str(), "tmpfs", 0, "mode=0755") == 0; }
+  explicit MountedTempDir(const char* options = "mode=0755") {
+    mounted_ = ::mount("test", dir_.path().c_str(), "tmpfs", 0, options) == 0;
+  }
   ~MountedTempDir() {
     if (mounted_) ::umount2(dir_.path().c_str(), MNT_DETACH);
   }
