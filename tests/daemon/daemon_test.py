@@ -63,6 +63,17 @@ class Host:
         # What is counted before it is from the first reading on, not from when the ledger is there.
         self.wait_for(lambda: self.tick() > before, "the first tick")
 
+    def start_vm(self, test: unittest.TestCase) -> None:
+        """A process that passes for the QEMU of the test driver's VM; ends with the test."""
+        pids = self.root / "pids"
+        pids.mkdir()
+        qemu = subprocess.Popen(["sh", "-c", "while :; do sleep 0.1; done", "qemu", "-uuid", TEST_VM])
+        test.addCleanup(qemu.wait)
+        test.addCleanup(qemu.kill)
+        (pids / "test.pid").write_text(f"{qemu.pid}\n")
+        self.libvirt_uri = "test:///default"
+        self.extra = ["--libvirt-pid-dir", str(pids)]
+
     def stop(self, how: int = signal.SIGTERM) -> int:
         self.process.send_signal(how)
         return self.process.wait(timeout=10)
@@ -228,14 +239,7 @@ class Daemon(unittest.TestCase):
 
     def test_a_vm_goes_on_from_another_hosts_state(self):
         host = self.host
-        pids = host.root / "pids"
-        pids.mkdir()
-        qemu = subprocess.Popen(["sh", "-c", "while :; do sleep 0.1; done", "qemu", "-uuid", TEST_VM])
-        self.addCleanup(qemu.wait)
-        self.addCleanup(qemu.kill)
-        (pids / "test.pid").write_text(f"{qemu.pid}\n")
-        host.libvirt_uri = "test:///default"
-        host.extra = ["--libvirt-pid-dir", str(pids)]
+        host.start_vm(self)
         host.start()
         host.wait_for(lambda: self.counter() > 0, "the VM")
 
