@@ -72,6 +72,7 @@ PROMISES = {
                             Count(r"^hook deleted: (\d+) VM starts, 0 failed")),
                            Short("tests/e2e/hook_test.py", "VPOWERCAP_HOOK_STARTS", 1, "start in each state")),
     "lifecycles": Promise((Count(r"(\d+) lifecycles of fake VMs", 1000), Count(r"(\d+) PIDs reused", 900),
+                           Count(r"(\d+) VMs not charged", 1000),
                            Count(r"(\d+) lifecycles of real VMs", 50)),
                           Short("tests/e2e/lifecycle_test.py", "VPOWERCAP_FAKE_LIFECYCLES", 20, "fake VMs"), 120),
     "all-at-once": Promise((Count(r"(\d+) VM starts, 0 failed", 100), Count(r"(\d+) daemons and", 30),
