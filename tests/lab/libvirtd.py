@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import time
 from collections.abc import Sequence
 
@@ -72,9 +73,9 @@ class PrivateHost(PrivateNamespace):
                 raise LabError(f"libvirtd does not answer: {self.log_text('libvirtd')[-800:]}")
             time.sleep(0.1)
 
-    def stop_libvirtd(self) -> None:
+    def stop_libvirtd(self, how: signal.Signals = signal.SIGTERM) -> None:
         """Stops libvirtd; guests go on."""
-        self._libvirtd.terminate()
+        self._libvirtd.send_signal(how)
         self._libvirtd.wait(30)
 
     def log_text(self, name: str) -> str:
