@@ -16,12 +16,13 @@ SOURCE = pathlib.Path(__file__).resolve().parent.parent.parent
 CORPUS = SOURCE / "tests/fuzz/corpus"
 COMPILER = "clang++-14"
 
-# Of each 1000 inputs of the whole run, how many a fuzzer gets: those that rewrite files or parse XML
+# Of each 1000 inputs or so of the whole run, how many a fuzzer gets: those that rewrite files or parse XML
 # are slower by far, and all should end at about the same time.
 SHARES = {
     "stat_line": 90, "cpu_list": 40, "cpu_times": 70, "cgroup": 90, "powercap_value": 90, "frame": 110,
     "hook": 110, "guest_mount": 110, "mount_table": 70, "idle_file": 20, "domain_xml": 40, "wire_xml": 20,
     "tasks": 60, "journal": 60, "ledger": 5, "powercap_tree": 5, "process": 5, "helpers": 4, "configuration": 1,
+    "hand_over": 20, "machine": 5, "vm_files": 5, "doctor": 3,
 }
 SANITIZERS = {
     "ASAN_OPTIONS": "quarantine_size_mb=16:malloc_context_size=6",
