@@ -98,6 +98,6 @@ PROMISES = {
                               Short("tests/daemon/damaged_files_test.py", "VPOWERCAP_DAMAGED_STARTS", 12, "starts"), 360),
     "guest-reads": Promise((Count(r"(\d+) reads of", 100_000), _NO_BAD_GUEST_READ),
                            Short("tests/e2e/storm_test.py", "VPOWERCAP_STORM_READS", 100_000, "reads")),
-    "fuzzers": Promise((Count(r"(\d+) inputs of \d+ fuzzers: 0 crashes", 100_000_000),),
+    "fuzzers": Promise((Count(r"(\d+) inputs of \d+ fuzzers, seed \d+: 0 crashes", 100_000_000),),
                        Short("tests/fuzz/run.py", "--runs", 1_000_000, "inputs"), 600),
 }
