@@ -158,6 +158,20 @@ def fuzzers(directory: pathlib.Path) -> Counts:
     return counts
 
 
+def run_part(part: str, parts: list[str], directory: pathlib.Path) -> Counts:
+    """Builds and runs one of PARTS; the end-to-end tests use what an earlier part has built."""
+    plain = directory / "plain"
+    if part == "unit":
+        return meson_tests("unit", plain, [])
+    if part == "e2e":
+        if "unit" not in parts and build(plain, []) is None:
+            return Counts(failed=1, notes=["FAILED   end to end: the build"])
+        return end_to_end(plain)
+    if part == "fuzz":
+        return fuzzers(directory / "fuzz")
+    return meson_tests(part, directory / part, SANITIZERS[part], WANTED[part])
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="scripts/test", description=__doc__)
     parser.add_argument("--only", choices=PARTS, action="append",
@@ -168,21 +182,15 @@ def main() -> int:
     options = parser.parse_args()
     parts = options.only or PARTS
     total = Counts()
-    plain = options.build / "plain"
-    if "unit" in parts:
-        total.add(meson_tests("unit", plain, []))
-    if "e2e" in parts:
-        if "unit" in parts or build(plain, []) is not None:
-            total.add(end_to_end(plain))
-        else:
-            total.add(Counts(failed=1, notes=["FAILED   end to end: the build"]))
-    for name, meson_options in SANITIZERS.items():
-        if name in parts:
-            total.add(meson_tests(name, options.build / name, meson_options, WANTED[name]))
-    if "fuzz" in parts:
-        total.add(fuzzers(options.build / "fuzz"))
+    started = time.monotonic()
+    for part in PARTS:
+        if part in parts:
+            before = time.monotonic()
+            total.add(run_part(part, parts, options.build))
+            say(f"{part}: took {time.monotonic() - before:.0f} s")
     for note in total.notes:
         print(note)
+    say(f"all: took {time.monotonic() - started:.0f} s")
     print(f"{total.passed} passed, {total.failed} failed, {total.skipped} skipped", flush=True)
     return 1 if total.failed or not total.passed else 0
 

@@ -31,7 +31,9 @@ std::optional<std::int64_t> boot_time(const std::string& proc_root) {
   const auto begin = at + key.size();
   const auto seconds =
       parse_u64(std::string_view(*text).substr(begin, text->find('\n', begin) - begin));
-  return seconds ? std::optional(static_cast<std::int64_t>(*seconds)) : std::nullopt;
+  constexpr std::uint64_t latest = std::uint64_t{1} << 40;
+  if (!seconds || *seconds > latest) return std::nullopt;
+  return static_cast<std::int64_t>(*seconds);
 }
 
 void look_at_process(HostFacts& facts, const std::string& proc_root, std::int64_t pid,
@@ -45,7 +47,8 @@ void look_at_process(HostFacts& facts, const std::string& proc_root, std::int64_
   } else if (name == "libvirtd" || name == "virtqemud") {
     const auto ticks = process_start_ticks(proc_root, pid);
     if (!ticks) return;
-    const auto started = booted + static_cast<std::int64_t>(*ticks) / ::sysconf(_SC_CLK_TCK);
+    const auto hertz = static_cast<std::uint64_t>(::sysconf(_SC_CLK_TCK));
+    const auto started = booted + static_cast<std::int64_t>(*ticks / hertz);
     facts.libvirtd_started = std::max(facts.libvirtd_started.value_or(started), started);
   }
 }

@@ -130,6 +130,10 @@ TEST(DoctorFacts, AreReadFromProcAndTheHooksFile) {
   EXPECT_NE(facts.request_timeouts.find("max_request_timeout is 20"), std::string::npos);
   EXPECT_FALSE(facts.hook_installed);
   EXPECT_FALSE(facts.ledger);
+
+  // No time is added to what is none.
+  dir.write("proc/stat", "cpu 0 0 0 0\nbtime 9223372036854775807\n");
+  EXPECT_EQ(gather_facts({{dir.path("run")}, dir.path("proc"), ""}).libvirtd_started, 50);
 }
 
 }  // namespace

@@ -64,6 +64,17 @@ class Host:
         # What is counted before it is from the first reading on, not from when the ledger is there.
         self.wait_for(lambda: self.tick() > before, "the first tick")
 
+    def start_vm(self, test: unittest.TestCase) -> None:
+        """A process that passes for the QEMU of the test driver's VM; ends with the test."""
+        pids = self.root / "pids"
+        pids.mkdir()
+        qemu = subprocess.Popen(["sh", "-c", "while :; do sleep 0.1; done", "qemu", "-uuid", TEST_VM])
+        test.addCleanup(qemu.wait)
+        test.addCleanup(qemu.kill)
+        (pids / "test.pid").write_text(f"{qemu.pid}\n")
+        self.libvirt_uri = "test:///default"
+        self.extra = ["--libvirt-pid-dir", str(pids)]
+
     def stop(self, how: int = signal.SIGTERM) -> int:
         self.process.send_signal(how)
         return self.process.wait(timeout=10)
@@ -227,17 +238,6 @@ class Daemon(unittest.TestCase):
         shown = self.command("show", TEST_VM)
         return json.loads(shown.stdout)["published_joules"] if shown.returncode == 0 else 0
 
-    def start_vm(self) -> None:
-        """A process of the VM of libvirt's test driver, which daemons list from now on."""
-        pids = self.host.root / "pids"
-        pids.mkdir()
-        qemu = subprocess.Popen(["sh", "-c", "while :; do sleep 0.1; done", "qemu", "-uuid", TEST_VM])
-        self.addCleanup(qemu.wait)
-        self.addCleanup(qemu.kill)
-        (pids / "test.pid").write_text(f"{qemu.pid}\n")
-        self.host.libvirt_uri = "test:///default"
-        self.host.extra = ["--libvirt-pid-dir", str(pids)]
-
     def test_a_state_waits_for_its_vm_also_after_sigkill(self):
         host = self.host
         host.start()
@@ -246,7 +246,7 @@ class Daemon(unittest.TestCase):
         done = self.command("state", "import", TEST_VM, text=json.dumps(state))
         self.assertEqual((0, ""), (done.returncode, done.stderr))
         host.stop(signal.SIGKILL)
-        self.start_vm()
+        host.start_vm(self)
         host.start()
         host.wait_for(lambda: self.counter() >= 50, "the counter to go on")
         host.wait_for(lambda: not list((host.run_dir / "awaited").iterdir()), "the state to be used")
@@ -265,7 +265,7 @@ class Daemon(unittest.TestCase):
 
     def test_a_vm_goes_on_from_another_hosts_state(self):
         host = self.host
-        self.start_vm()
+        host.start_vm(self)
         host.start()
         host.wait_for(lambda: self.counter() > 0, "the VM")
 

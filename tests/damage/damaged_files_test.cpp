@@ -4,11 +4,12 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <map>
-#include <tuple>
 
 #include "common/base/file.hpp"
 #include "common/ledger/layout.hpp"
@@ -36,25 +37,53 @@ struct OneZone final : EnergySource {
   std::vector<Error> take_problems() override { return {}; }
 };
 
-/// What readers saw, by VM, socket and domain.
-using Seen = std::map<std::tuple<Uuid, std::uint32_t, EnergyDomain>, std::uint64_t>;
+/// Everything that only grows, by what it is.
+using Counters = std::map<std::string, std::uint64_t>;
 
-Seen all_published(const LedgerReader& reader) {
-  Seen seen;
-  for (const auto& vm : reader.vms())
-    for (std::uint32_t socket = 0; socket < vm.sockets; ++socket)
-      for (const auto domain : virtual_domains)
-        seen[{vm.uuid, socket, domain}] = vm.zone(socket, domain).published_uj;
+void add_vm(Counters& seen, const VmRecord& vm) {
+  const auto id = vm.uuid.to_string() + " ";
+  seen[id + "work_ns"] = vm.work_ns;
+  seen[id + "gaps"] = vm.gaps;
+  for (std::uint32_t socket = 0; socket < vm.sockets; ++socket)
+    for (const auto domain : virtual_domains) {
+      const auto& zone = vm.zone(socket, domain);
+      const auto name = id + std::to_string(socket) + " " + std::string(to_string(domain)) + " ";
+      seen[name + "idle_uj"] = zone.idle_uj;
+      seen[name + "dynamic_uj"] = zone.dynamic_uj;
+      seen[name + "published_uj"] = zone.published_uj;
+      seen[name + "shown_uj"] = zone.shown_uj;
+    }
+}
+
+Counters all_counters(const LedgerReader& reader) {
+  Counters seen;
+  for (const auto& vm : reader.vms()) add_vm(seen, vm);
+  if (const auto host = reader.host()) {
+    seen["tick"] = host->tick;
+    const auto& zone = host->zones[0];
+    seen["host energy_uj"] = zone.energy_uj;
+    seen["host remainder_uj"] = zone.remainder_uj;
+    seen["host idle_uj"] = zone.idle_uj;
+  }
   return seen;
 }
 
-/// A host with one package and two VMs; its ledger's bytes up to behind the slots in use.
+/// Bytes of a ledger and where they begin in it.
+struct Part {
+  std::size_t begin = 0;
+  std::string bytes;
+};
+
+constexpr std::size_t slot_begin(std::size_t slot) {
+  return offsetof(LedgerLayout, vms) + slot * sizeof(Slot<VmRecord>);
+}
+
+/// A host with one package and two VMs, and the ledger of a daemon that ended.
 struct DamagedLedger : ::testing::Test {
   testing::TempDir dir;
   const std::string path = dir.path("ledger");
-  std::string bytes;
-  Seen seen;
-  std::uint64_t host_uj = 0;
+  std::string bytes;  ///< up to behind the slots in use: all others are zeroes
+  Counters seen;
   int gone_on = 0, refused = 0;
 
   static Uuid uuid(std::uint8_t number) {
@@ -70,7 +99,8 @@ struct DamagedLedger : ::testing::Test {
       EXPECT_NE(ledger.error().message.find(path), std::string::npos) << ledger.error().message;
       return nullptr;
     }
-    SamplerOptions options{dir.path("proc"), dir.path("sys"), 1s, {.policy = IdlePolicy::none}};
+    SamplerOptions options{dir.path("proc"), dir.path("sys"), 1s,
+                           {.policy = IdlePolicy::equal, .idle_uw = {3'000'000}}};
     source_ = source.get();
     return std::make_unique<Sampler>(options, std::move(source), std::move(*ledger),
                                      [](const Error&) {});
@@ -108,25 +138,44 @@ struct DamagedLedger : ::testing::Test {
     for (int second = 2; second < 8; ++second) tick(*sampler, second);
     const auto reader = LedgerReader::open(path);
     ASSERT_TRUE(reader);
-    seen = all_published(*reader);
-    host_uj = reader->host()->zones[0].energy_uj;
-    ASSERT_GT(seen.at({uuid(71), 0, EnergyDomain::package}), 10'000'000u);
+    seen = all_counters(*reader);
+    const auto vm = reader->find(uuid(71));
+    ASSERT_TRUE(vm);
+    const auto& zone = vm->zone(0, EnergyDomain::package);
+    ASSERT_GT(std::min({zone.published_uj, zone.idle_uj, zone.dynamic_uj, vm->work_ns}), 1'000'000u);
     bytes = read_file_at(AT_FDCWD, path, sizeof(LedgerLayout)).value();
-    bytes.resize(offsetof(LedgerLayout, vms) + 4 * sizeof(Slot<VmRecord>));
+    bytes.resize(slot_begin(4));
   }
-  /// Puts `content` in the ledger's place, in the whole length unless it was cut off. What it has more
-  /// than `bytes` goes behind the end.
-  void place(const std::string& content) const {
+  /// The ledger with `content` in place of a part's bytes: cut off where that is cut off, and what it
+  /// has more behind the end.
+  void place(const Part& part, const std::string& content) const {
     const UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_TRUNC, 0600));
-    const auto begin = std::string_view(content).substr(0, bytes.size());
-    ASSERT_TRUE(write_all(fd.get(), begin));
-    if (content.size() < bytes.size()) return;
-    ASSERT_EQ(::ftruncate(fd.get(), sizeof(LedgerLayout)), 0);
-    ASSERT_EQ(::lseek(fd.get(), 0, SEEK_END), static_cast<off_t>(sizeof(LedgerLayout)));
+    const auto begin = std::string_view(content).substr(0, part.bytes.size());
+    ASSERT_TRUE(write_all(fd.get(), bytes));
+    ASSERT_EQ(::pwrite(fd.get(), begin.data(), begin.size(), static_cast<off_t>(part.begin)),
+              static_cast<ssize_t>(begin.size()));
+    const auto size =
+        content.size() < part.bytes.size() ? part.begin + content.size() : sizeof(LedgerLayout);
+    ASSERT_EQ(::ftruncate(fd.get(), static_cast<off_t>(size)), 0);
+    ASSERT_EQ(::lseek(fd.get(), 0, SEEK_END), static_cast<off_t>(size));
     ASSERT_TRUE(write_all(fd.get(), std::string_view(content).substr(begin.size())));
   }
-  void check(const testing::Damaged& damaged) {
-    place(damaged.bytes);
+  /// All before the slots without a VM, any one slot, or the counters of a VM.
+  Part choose(std::mt19937_64& random) const {
+    const auto kind = random() % 3;
+    if (kind == 0) return {0, bytes};
+    if (kind == 1) {
+      const auto slot = random() % max_vms;
+      if (slot >= 4) return {slot_begin(slot), std::string(sizeof(Slot<VmRecord>), '\0')};
+      return {slot_begin(slot), bytes.substr(slot_begin(slot), sizeof(Slot<VmRecord>))};
+    }
+    const auto begin = slot_begin(random() % 2) + offsetof(Slot<VmRecord>, copies) +
+                       random() % 2 * sizeof(VmRecord);
+    return {begin, bytes.substr(begin, 1024)};
+  }
+  void check(const Part& part, const testing::Damaged& damaged) {
+    const auto how = "from " + std::to_string(part.begin) + ": " + damaged.how;
+    place(part, damaged.bytes);
     const auto sampler = start();
     if (!sampler) {
       ++refused;
@@ -135,14 +184,28 @@ struct DamagedLedger : ::testing::Test {
     ++gone_on;
     tick(*sampler, 8);
     const auto reader = LedgerReader::open(path);
-    ASSERT_TRUE(reader) << damaged.how;
-    const auto now = all_published(*reader);
-    for (const auto& [where, value] : seen) {
-      const auto found = now.find(where);
-      ASSERT_NE(found, now.end()) << damaged.how << ": a VM is gone";
-      ASSERT_GE(found->second, value) << damaged.how << ": a counter went back";
+    ASSERT_TRUE(reader) << how;
+    const auto now = all_counters(*reader);
+    for (const auto& [what, value] : seen) {
+      const auto found = now.find(what);
+      ASSERT_NE(found, now.end()) << how << ": " << what << " is gone";
+      ASSERT_GE(found->second, value) << how << ": " << what << " went back";
     }
-    ASSERT_GE(reader->host()->zones[0].energy_uj, host_uj) << damaged.how;
+  }
+  /// What the writer says of a ledger with another header, whose checksum is right.
+  std::string refusal(void (*change)(LedgerHeader&)) const {
+    auto changed = bytes;
+    LedgerHeader header;
+    std::memcpy(&header, changed.data(), sizeof header);
+    change(header);
+    header.check = header_checksum(header);
+    std::memcpy(changed.data(), &header, sizeof header);
+    place({0, bytes}, changed);
+    const auto ledger = LedgerWriter::open({path, "", 60s, 1s});
+    if (ledger) return "";
+    EXPECT_EQ(ledger.error().code, EPROTO);
+    EXPECT_NE(ledger.error().message.find(path), std::string::npos) << ledger.error().message;
+    return ledger.error().message;
   }
 
  private:
@@ -152,13 +215,29 @@ struct DamagedLedger : ::testing::Test {
 
 TEST_F(DamagedLedger, IsGoneOnWithOrRefusedByName) {
   std::mt19937_64 random(1);
-  check({bytes, "nothing"});
+  check({0, bytes}, {bytes, "nothing"});
   ASSERT_EQ(gone_on, 1) << "a ledger that nobody touched is gone on with";
-  for (int i = 1; i < rounds() && !HasFatalFailure(); ++i) check(testing::damage(bytes, random));
+  for (int i = 1; i < rounds() && !HasFatalFailure(); ++i) {
+    const auto part = choose(random);
+    check(part, testing::damage(part.bytes, random));
+  }
   EXPECT_GT(gone_on, 1);
   EXPECT_GT(refused, 0);
   std::printf("%d damaged ledgers: %d gone on with, no counter went back; %d refused by name\n",
               gone_on + refused, gone_on, refused);
+}
+
+TEST_F(DamagedLedger, OfAnotherLayoutIsRefusedHoweverWholeItIs) {
+  EXPECT_EQ(refusal([](LedgerHeader&) {}), "") << "its own header again is gone on with";
+  EXPECT_NE(refusal([](LedgerHeader& header) { header.version = ledger_version - 1; })
+                .find("version " + std::to_string(ledger_version - 1)),
+            std::string::npos);
+  EXPECT_NE(refusal([](LedgerHeader& header) { header.version = ledger_version + 1; })
+                .find("version " + std::to_string(ledger_version + 1)),
+            std::string::npos);
+  EXPECT_NE(refusal([](LedgerHeader& header) { header.vm_slots = max_vms / 2; }), "");
+  EXPECT_NE(refusal([](LedgerHeader& header) { header.vm_slot_size -= 8; }), "");
+  EXPECT_NE(refusal([](LedgerHeader& header) { header.host_slot_size += 8; }), "");
 }
 
 TEST(DamagedIdleFile, IsReadOrRefusedByName) {

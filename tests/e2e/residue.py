@@ -31,6 +31,11 @@ class Residue:
         return {"vms": self.vms, "files": self.files, "mounts": self.mounts, "processes": self.processes,
                 "descriptors": self.descriptors}
 
+    def told(self) -> str:
+        """The counts, for a line of figures."""
+        return (f"{self.vms} VMs, {len(self.mounts)} mounts, {len(self.files)} files, "
+                f"{sum(self.processes.values())} processes, {sum(self.descriptors.values())} descriptors")
+
     def growth_kib(self, earlier: Residue) -> dict[str, int]:
         """Memory of each program that has not been started again since."""
         return {name: kib - earlier.resident_kib[name] for name, kib in self.resident_kib.items()}

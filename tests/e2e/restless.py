@@ -27,7 +27,7 @@ def main() -> None:
         process.kill()
         process.wait()
         kills["program"] += 1
-        if chance.random() < 0.5:
+        if chance.random() < 0.5 or kills["other"] == 0:
             kills["other"] += subprocess.run(["pkill", "-KILL", "-x", other], check=False).returncode == 0
     print(json.dumps(kills))
 

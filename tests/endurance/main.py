@@ -9,18 +9,21 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from endurance.items import ITEMS, Item
-from endurance.report import DOCUMENT, SCRIPT, Outcome, circumstances, renewed
+from endurance.promises import PROMISES, Promise
+from endurance.report import DOCUMENT, SCRIPT, Outcome, renewed
+from endurance.runner import run
 from lab.build import SOURCE, install_packages
 from lab.log import LabError, progress
 
 _DESCRIPTION = """\
 Kills and stops parts of vpowercap, thousands of times, under readers on the host and in a real guest.
 scripts/test runs short forms of the same tests. Needs root."""
+
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
@@ -44,8 +47,9 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     return options
 
 
-def build(directory: Path) -> None:
-    """Builds all, tests too. Errors: LabError; the compiler's words are on stderr."""
+def prepare(directory: Path) -> None:
+    """Installs what is missing and builds all, tests too. Errors: LabError; the compiler's words are on stderr."""
+    install_packages("build", "lab", "test")
     progress(f"building in {directory}")
     setup = ["meson", "setup", "--buildtype=debugoptimized", "-Dwerror=false", str(directory), str(SOURCE)]
     for command in ([] if (directory / "build.ninja").is_file() else setup,
@@ -54,16 +58,53 @@ def build(directory: Path) -> None:
             raise LabError(f"`{' '.join(command[:2])} …` failed; the lines above say why")
 
 
-def run(item: Item, directory: Path) -> Outcome:
-    """Runs one item to its end; what it prints is shown on stderr only if it fails."""
-    start, about = time.monotonic(), circumstances()
-    result = subprocess.run([str(word) for word in item.command(directory)], stdin=subprocess.DEVNULL,
-                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
-                            env={**os.environ, **item.environment(directory)}, check=False)
-    if result.returncode != 0:
-        sys.stderr.write(result.stdout)
-    figures = item.figures(result.stdout)
-    return Outcome(item.name, result.returncode == 0 and bool(figures), time.monotonic() - start, figures, about)
+class Ended(Exception):
+    """A signal asks this program to end."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"ended by {signal.Signals(number).name}")
+        self.code = 128 + number
+
+
+def _leave(number: int, _frame: object) -> None:
+    for each in _SIGNALS:
+        signal.signal(each, signal.SIG_IGN)  # once is enough: what is left to do is putting things in order
+    raise Ended(number)
+
+
+def promise_of(name: str) -> Promise:
+    """Errors: LabError."""
+    if name not in PROMISES:
+        raise LabError(f"tests/endurance/promises.py does not say what {name} promises")
+    return PROMISES[name]
+
+
+def run_all(items: Sequence[Item], options: argparse.Namespace) -> int:
+    """Runs items. Whatever happens, what became of each is said: one that was not run to its end has not passed."""
+    outcomes: list[Outcome] = []
+    reason = ""
+    code = 0
+    try:
+        prepare(options.build)
+        for item in items:
+            progress(f"{item.name}: {item.summary}")
+            outcomes.append(run(item, promise_of(item.name), options.build))
+            if not options.json:
+                print(outcomes[-1].text(), flush=True)
+            if options.write_docs:
+                DOCUMENT.write_text(renewed(outcomes[-1:]), encoding="utf-8")
+    except (LabError, OSError) as error:
+        reason, code = str(error), 1
+    except Ended as error:
+        reason, code = str(error), error.code
+    finally:
+        if reason:
+            print(f"{SCRIPT}: {reason}", file=sys.stderr)
+        outcomes += [Outcome(item.name, False, 0, [f"not run to its end: {reason or 'a mistake of this program'}"])
+                     for item in items[len(outcomes):]]
+        if options.json:
+            print(json.dumps({"items": [outcome.as_json() for outcome in outcomes]}, indent=2), flush=True)
+    return code or int(not all(outcome.passed for outcome in outcomes))
 
 
 def main() -> int:
@@ -76,24 +117,9 @@ def main() -> int:
     if os.geteuid() != 0:
         print(f"{SCRIPT}: mounting and booting guests needs root", file=sys.stderr)
         return 1
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    outcomes = []
-    try:
-        install_packages("build", "lab", "test")
-        build(options.build)
-        for item in options.items:
-            progress(f"{item.name}: {item.summary}")
-            outcomes.append(run(item, options.build))
-            if not options.json:
-                print(outcomes[-1].text(), flush=True)
-            if options.write_docs:
-                DOCUMENT.write_text(renewed(outcomes[-1:]), encoding="utf-8")
-    except LabError as error:
-        print(f"{SCRIPT}: {error}", file=sys.stderr)
-        return 1
-    if options.json:
-        print(json.dumps({"items": [outcome.as_json() for outcome in outcomes]}, indent=2))
-    return 0 if all(outcome.passed for outcome in outcomes) else 1
+    for number in _SIGNALS:
+        signal.signal(number, _leave)
+    return run_all(options.items, options)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     law(frame.error().code == EPROTO || frame.error().code == EMSGSIZE, "a refusal is of two kinds");
     return 0;
   }
+  law(size <= max_frame_size, "what is longer than a frame is none");
   const auto bytes = encode(*frame);
   law(bytes.has_value(), "what was read can be written");
   law(bytes->size() == size, "nothing is lost and nothing added");
