@@ -88,9 +88,9 @@ ITEMS = (
     Item("fault-sweep", "each call on /sys and /proc of vpowercapd's sampling goes wrong in 11 ways",
          rf"runs|{_READS}", lambda build: [build / "tests/faults/fault_sweep_test"],
          {"VPOWERCAP_FAULT_STRIDE": "1", **_IN_MEMORY}),
-    Item("soak", "an hour of random faults and load for vpowercapd, under readers of ledger and tree",
-         rf"of soak|faults in|µJ|{_READS}", lambda build: [build / "tests/faults/soak_test"],
-         {"VPOWERCAP_SOAK_SECONDS": "3600", **_IN_MEMORY}),
+    Item("soak", "an hour of random faults and load for vpowercapd, then 300 starts with faults, under readers of "
+         "ledger and tree", rf"of soak|faults in|µJ|{_READS}", lambda build: [build / "tests/faults/soak_test"],
+         {"VPOWERCAP_SOAK_SECONDS": "3600", "VPOWERCAP_FAULTY_STARTS": "300", **_IN_MEMORY}),
     Item("damaged-files", "10,000 damaged ledgers and 10,000 damaged files of learned idle power", r"damaged .*by name",
          lambda build: [build / "tests/damage/damaged_files_test"], {"VPOWERCAP_DAMAGED_FILES": "10000", **_IN_MEMORY}),
     Item("damaged-starts", "10,000 starts of vpowercapd with a VM, a damaged ledger and damaged learned idle power",
