@@ -58,7 +58,7 @@ class HelpedHost:
             hook=hook_text(build), cgroup_controllers=("cpu", "cpuacct") if groups else ()))
         self.stack = Stack(self.host, build, [
             "--source=model", "--model-idle-watts=0", f"--model-max-watts={MAX_WATTS}",
-            f"--tick={tick}"])
+            f"--tick={tick}", f"--stale-after={max(60, 3 * tick)}"])
         self.stack.start()
 
     def create(self, name: str) -> Guest:
