@@ -196,8 +196,10 @@ TEST(OptionsContract, AServerTakesTheCommandOfAnOlderKeeper) {
                                    "--parent",
                                    "1",
                                    "--suspect-requests"};
-  constexpr int failure = 1, wrong_usage = 2;
-  EXPECT_EQ(exit_code(command), failure) << "not for its options, but as descriptor 0 is no journal";
+  constexpr int wrong_usage = 2;
+  static_assert(exit_journal_refused == 3, "a vpowercap-mount of another version goes by it");
+  EXPECT_EQ(exit_code(command), exit_journal_refused)
+      << "not for its options, but as descriptor 0 is no journal";
   command.emplace_back("--unheard-of");
   EXPECT_EQ(exit_code(command), wrong_usage);
 }
