@@ -147,7 +147,10 @@ class KeptBySystemd : public testing::MountProgram {
     install_server(stuck);
     plain_ = command_;
     *(std::ranges::find(plain_, "--hung-after") + 1) = hung_after;
+    const auto server = server_pid();
     kill_helper(SIGKILL);
+    // It dies a moment later, and must not take the request with it.
+    ASSERT_TRUE(eventually([&] { return ::kill(server, 0) != 0; }));
     ::setenv("VPOWERCAP_STUCK_ON", std::to_string(opcode).c_str(), 1);
     start_again();
     ::unsetenv("VPOWERCAP_STUCK_ON");
