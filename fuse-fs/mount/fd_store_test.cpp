@@ -283,10 +283,10 @@ TEST_F(KeptBySystemd, AMountGoesOnWithItsOwnJournalAndForgetsAnother) {
 
 /// The child that asks the server waits for it in the kernel, where no signal reaches it.
 TEST_F(KeptBySystemd, AChildThatCannotBeKilledHoldsUpNoSuccessor) {
-  go_on_with_a_stuck_server(FUSE_LOOKUP, "600");
+  go_on_with_a_stuck_server(FUSE_GETATTR, "600");
   if (IsSkipped() || HasFatalFailure()) return;
-  publish(unknown_vm, 2'000'000);  // whose tree has to be looked up
-  ASSERT_NO_FATAL_FAILURE(wait_until_stuck(FUSE_LOOKUP));
+  publish(unknown_vm, 2'000'000);  // so that it asks again and again
+  ASSERT_NO_FATAL_FAILURE(wait_until_stuck(FUSE_GETATTR));
   kill_helper(SIGKILL);
   start_again();
   ASSERT_TRUE(eventually([&] { return server_pid() > 0; })) << "no successor starts";
