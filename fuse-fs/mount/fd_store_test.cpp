@@ -150,7 +150,10 @@ class KeptBySystemd : public testing::MountProgram {
     install_server(stuck);
     plain_ = command_;
     *(std::ranges::find(plain_, "--hung-after") + 1) = hung_after;
+    const auto server = server_pid();
     kill_helper(SIGKILL);
+    // It dies a moment later, and must not take the request with it.
+    ASSERT_TRUE(eventually([&] { return ::kill(server, 0) != 0; }));
     ::setenv("VPOWERCAP_STUCK_ON", std::to_string(opcode).c_str(), 1);
     start_again();
     ::unsetenv("VPOWERCAP_STUCK_ON");
@@ -319,10 +322,10 @@ TEST_F(KeptBySystemd, AMountGoesOnWithItsOwnJournalAndForgetsAnother) {
 
 /// The child that asks the server waits for it in the kernel, where no signal reaches it.
 TEST_F(KeptBySystemd, AChildThatCannotBeKilledHoldsUpNoSuccessor) {
-  go_on_with_a_stuck_server(FUSE_LOOKUP, "600");
+  go_on_with_a_stuck_server(FUSE_GETATTR, "600");
   if (IsSkipped() || HasFatalFailure()) return;
-  publish(unknown_vm, 2'000'000);  // whose tree has to be looked up
-  ASSERT_NO_FATAL_FAILURE(wait_until_stuck(FUSE_LOOKUP));
+  publish(unknown_vm, 2'000'000);  // so that it asks again and again
+  ASSERT_NO_FATAL_FAILURE(wait_until_stuck(FUSE_GETATTR));
   kill_helper(SIGKILL);
   start_again();
   ASSERT_TRUE(eventually([&] { return server_pid() > 0; })) << "no successor starts";

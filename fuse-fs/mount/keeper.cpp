@@ -205,8 +205,9 @@ void Keeper::lose_hung_server() {
 }
 
 void Keeper::lose_mount(const std::string& why) {
-  log::error("the mount on " + options_.paths.fs() + " " + why +
-             ": mounting anew; what guests hold open there is lost, new readers find the same place");
+  if (limiter_.pass("mount " + why, clock_.now()))
+    log::error("the mount on " + options_.paths.fs() + " " + why +
+               ": mounting anew; what guests hold open there is lost, new readers find the same place");
   hung_in_a_row_ = ended_in_a_row_ = 0;
   suspects_requests_ = false;
   release_mount();

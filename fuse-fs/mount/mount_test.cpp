@@ -8,6 +8,7 @@
 #include <future>
 #include <map>
 
+#include "fuse-fs/journal/journal.hpp"
 #include "tests/support/guest_view.hpp"
 #include "tests/support/mount_program.hpp"
 
@@ -141,6 +142,19 @@ TEST_F(MountProgram, ServersThatOnlyEndLetTheirReadersGo) {
   install_server(good);
   EXPECT_TRUE(reads(known_vm, "5000000\n"));
   kill_helper(SIGKILL);  // where the reader still waits, it does no longer
+}
+
+/// Ending would help nobody: the next vpowercap-mount would be the same.
+TEST_F(MountProgram, AServerThatNeverTookTheJournalIsTriedOn) {
+  const std::string good = std::getenv("VPOWERCAP_FS");
+  install_server(server_that_exits_with(exit_journal_refused));
+  command_.insert(command_.end(), {"--longest-delay", "20"});
+  publish(known_vm, 5'000'000);
+  start();
+  std::this_thread::sleep_for(std::chrono::seconds(1));  // some thirty servers
+  EXPECT_TRUE(helper_.running() && !helper_.reap());
+  install_server(good);
+  EXPECT_TRUE(reads(known_vm, "5000000\n"));
 }
 
 TEST_F(MountProgram, LeavingKeepsThePlainDirectoriesAlone) {
