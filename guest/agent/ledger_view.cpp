@@ -2,6 +2,8 @@
 // Following the ledger.
 #include "guest/agent/ledger_view.hpp"
 
+#include <algorithm>
+
 namespace vpowercap {
 
 Result<LedgerSnapshot> LedgerView::read(Nanoseconds now) {
@@ -13,7 +15,7 @@ Result<LedgerSnapshot> LedgerView::read(Nanoseconds now) {
   }
   LedgerSnapshot snapshot;
   snapshot.path = path_;
-  snapshot.age = now - reader_->heartbeat();
+  snapshot.age = std::max(now - reader_->heartbeat(), Nanoseconds(0));  // of the future: another boot's
   snapshot.tick = reader_->tick();
   snapshot.stale = reader_->is_stale(now);
   if (snapshot.stale) return snapshot;

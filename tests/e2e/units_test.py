@@ -105,6 +105,10 @@ class UnitsTest(unittest.TestCase):
                      "Seccomp:\t2"):
             self.assertIn(line, status)
 
+    def test_the_mount_helper_and_its_server_have_no_network(self) -> None:
+        self.assertEqual(self.shown("RestrictAddressFamilies", "vpowercap-mount"), "AF_UNIX")
+        self.assertEqual(self.shown("RestrictNamespaces", "vpowercap-mount"), "yes")
+
     def test_the_daemon_has_few_privileges(self) -> None:
         for when in ("as it is", "restarted"):
             with self.subTest(when):
