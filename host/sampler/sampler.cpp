@@ -134,8 +134,11 @@ void Sampler::take_news(Nanoseconds now, const Span& span) {
   std::set<Uuid> listed;
   for (const auto& vm : *news) {
     listed.insert(vm.uuid);
+    // One that has stopped stays so until it has a process again: the list may be older than its end.
+    const auto known = account_.vms().find(vm.uuid);
+    const bool has_stopped = known != account_.vms().end() && known->second.state == VmState::stopped;
     if (vm.pid != 0) follow(vm, now, span);
-    else if (!meters_.follows(vm.uuid)) account_.admit(vm, now);  // its process is yet to come
+    else if (!meters_.follows(vm.uuid) && !has_stopped) account_.admit(vm, now);  // it is yet to come
   }
   for (const auto& uuid : meters_.all())
     if (!listed.contains(uuid)) meters_.leave(uuid, span);

@@ -216,6 +216,30 @@ TEST_F(SamplerAtTheEnd, AnOldVmThatStartsAgainWithinATickKeepsItsRecord) {
   EXPECT_FALSE(LedgerReader::open(fake.dir.path("ledger"))->find(fake.vm.uuid));
 }
 
+TEST_F(SamplerAtTheEnd, AVmThatIsListedWithoutItsProcessStaysStoppedUntilItHasOne) {
+  start(fake.dir.path("proc"), {.policy = IdlePolicy::none});
+  fake.process();
+  fake.thread(70, "qemu-system-x86", 0);
+  sampler->set_vms({fake.vm});
+  tick(1000s, 1'000'000);
+  fake.dir.remove("proc/70");
+  auto listed = fake.vm;
+  listed.pid = 0;
+  listed.state = VmState::starting;
+  tick(1001s, 2'000'000);
+  EXPECT_EQ(record().state, VmState::stopped);
+  sampler->set_vms({listed});
+  tick(1002s, 3'000'000);
+  EXPECT_EQ(record().state, VmState::stopped);
+  fake.thread(80, "qemu-system-x86", 0, 0, 80, 100'250);
+  listed.pid = 80;
+  listed.pid_start_ticks = 100'250;
+  listed.state = VmState::running;
+  sampler->set_vms({listed});
+  tick(1003s, 4'000'000);
+  EXPECT_EQ(record().state, VmState::running);
+}
+
 TEST_F(SamplerAtTheEnd, SmtWeightsChangeTheDivisionAndNotTheCpuTime) {
   start(fake.dir.path("proc"), {.policy = IdlePolicy::none, .weights = PackageWeights::smt});
   fake.process();
