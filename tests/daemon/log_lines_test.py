@@ -54,8 +54,8 @@ class LogLines(unittest.TestCase):
     def wait_for_answer(self) -> None:
         """The daemon has served what was sent before."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as client:
+            client.connect(str(self.host.run_dir / "control"))  # waits while the queue is full
             client.settimeout(20)
-            client.connect(str(self.host.run_dir / "control"))
             client.send(frame("status"))
             self.assertTrue(client.recv(65536).startswith(b"VPC1\0status\0"))
 
