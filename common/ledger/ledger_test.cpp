@@ -137,6 +137,14 @@ TEST_F(Ledger, AHeartbeatOfTheFutureIsOfAnotherBoot) {
   EXPECT_TRUE(reader->is_stale(std::chrono::seconds(89)));
 }
 
+TEST_F(Ledger, AHeartbeatThatNoClockCanShowIsOfTheFuture) {
+  auto writer = LedgerWriter::open(options);
+  const auto reader = LedgerReader::open(options.path);
+  writer->beat(Nanoseconds::min());
+  EXPECT_EQ(reader->heartbeat(), Nanoseconds::max());
+  EXPECT_TRUE(reader->is_stale(std::chrono::hours(1)));
+}
+
 TEST_F(Ledger, AnIntactOneOfAnotherBootIsNotGoneOnWith) {
   {
     auto writer = LedgerWriter::open(options);

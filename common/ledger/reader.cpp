@@ -5,6 +5,8 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include <algorithm>
+
 #include "common/base/file.hpp"
 #include "common/ledger/mapping.hpp"
 
@@ -43,8 +45,10 @@ namespace {
 /// A reader may be off the CPU for as long between its look at the clock and that at the heartbeat.
 constexpr Nanoseconds longest_stop = std::chrono::seconds(10);
 
+/// What no clock can show, in a damaged ledger, is the greatest time: a difference cannot overflow.
 Nanoseconds load(const std::uint64_t& field) {
-  return Nanoseconds(static_cast<std::int64_t>(load_word(field)));
+  constexpr auto most = static_cast<std::uint64_t>(Nanoseconds::max().count());
+  return Nanoseconds(static_cast<std::int64_t>(std::min(load_word(field), most)));
 }
 
 }  // namespace
