@@ -27,7 +27,8 @@ class LedgerReader {
   LedgerReader& operator=(LedgerReader&&) noexcept;
   ~LedgerReader();
 
-  /// CLOCK_MONOTONIC of the writer's last sign of life.
+  /// CLOCK_MONOTONIC of the writer's last sign of life, from 0. Where a damaged ledger has a value that
+  /// no clock can show: Nanoseconds::max().
   [[nodiscard]] Nanoseconds heartbeat() const;
   /// Age of the heartbeat after which values must no longer be shown as current.
   [[nodiscard]] Nanoseconds stale_after() const;
